@@ -1,0 +1,1 @@
+"""PEN-Net image inpainting: models, losses, training, metrics. A plain torch library."""

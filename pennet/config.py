@@ -1,0 +1,345 @@
+"""Every tunable value of the project: one frozen dataclass per section of `params.yaml`.
+
+No field has a default: `params.yaml` is total, so what a run did can be read in one file. The string under a field
+says what it means and in which unit.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """Bad values in a configuration, all of them in one message, each named by its path."""
+
+    def __init__(self, problems: list[str], source: str = "configuration"):
+        self.problems = problems
+        super().__init__(f"{source}: {len(problems)} problem(s)\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+@dataclass(frozen=True)
+class MethodsConfig:
+    learned: list[str]
+    """Methods with a training stage."""
+    classical: list[str]
+    """Methods without one; they enter at the inpaint stage."""
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.learned, *self.classical]
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    archive: str
+    """A zip file of images with a `manifest.csv` (file, group, split, sha256): a path in the repository or an http(s) URL."""
+    sha256: str
+    """Checksum of the archive."""
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    image_size_px: int
+    """Side of the square images that every later stage sees."""
+    contact_sheet_images: int
+    """Images on the contact sheet of each split."""
+
+
+@dataclass(frozen=True)
+class MasksConfig:
+    protocol: Literal["centre"]
+    """Test masks: `centre` is the paper's centre square of half the side."""
+    seed: int
+    """Seed of the test masks."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The budget and the habits that all learned methods share, so that the comparison is fair."""
+
+    seed: int
+    """Seed of weights, data order, augmentation and training masks."""
+    steps: int
+    """Generator updates."""
+    batch_size: int
+    """Images per update."""
+    ema_decay: float
+    """Decay of the generator's moving average, which is what is saved; 0 saves the last weights themselves."""
+    mixed_precision: bool
+    """bfloat16 autocast on CUDA; on a CPU it is refused."""
+    flip: bool
+    """Mirror training images at random."""
+    colour_jitter: float
+    """Largest relative change of brightness, contrast and saturation, in [0, 1)."""
+    log_every_steps: int
+    """Updates between two points of the live curves."""
+    sample_every_steps: int
+    """Updates between two sample grids; 0 for none."""
+    num_samples: int
+    """Test images in a sample grid."""
+    checkpoint_every_steps: int
+    """Updates between two checkpoints; the last two are kept."""
+
+
+@dataclass(frozen=True)
+class PENNetConfig:
+    """PEN-Net: architecture, losses and optimiser (Zeng et al., CVPR 2019)."""
+
+    num_levels: int
+    """Scales of the pyramid-context encoder, L in the paper; 6 is the released depth. The side must divide by 2**L."""
+    base_width: int
+    """Channels of the first scale."""
+    attention_mode: Literal["paper", "released"]
+    """`paper`: cosine softmax over valid positions, holes only; `released`: the behaviour of the authors' code."""
+    attention_levels: Literal["all", "deepest", "none"]
+    """Where the Attention Transfer Network works; `none` is a plain U-Net."""
+    affinity: Literal["cosine", "euclidean"]
+    """Likeness of two patches (`paper` mode only; `released` is always cosine-like)."""
+    softmax_scale: float
+    """Inverse temperature of the attention softmax."""
+    valid_threshold: float
+    """A patch may be copied if at most this share of it lies in the hole, in [0, 1) (`paper` mode only)."""
+    dilations: list[int]
+    """Dilation of the parallel convolutions that refine a filled map; their number must divide the channels."""
+    discriminator_width: int
+    """Channels of the discriminator's first convolution; 64 in the paper."""
+    initialisation: Literal["normal", "kaiming"]
+    """`normal` is N(0, 0.02), the paper's; `kaiming` starts faster at a small width."""
+    adversarial_loss: Literal["hinge", "nsgan"]
+    """Form of the adversarial loss."""
+    adversarial_weight: float
+    """Weight of the adversarial loss; 0.1 in the paper, 0 trains no discriminator."""
+    hole_weight: float
+    """Weight of the L1 loss in the hole; 6 in the paper."""
+    valid_weight: float
+    """Weight of the L1 loss outside it; 1 in the paper."""
+    pyramid_weight: float
+    """Weight of the pyramid L1 loss; 0.5 in the paper, 0 leaves it out."""
+    learning_rate: float
+    """Adam's step size for the generator."""
+    discriminator_learning_rate: float
+    """Adam's step size for the discriminator."""
+    adam_betas: list[float]
+    """Adam's two decay rates."""
+    lr_milestones_steps: list[int]
+    """Updates at which both step sizes are multiplied by `lr_decay_factor`."""
+    lr_decay_factor: float
+    """Factor at each milestone."""
+
+
+@dataclass(frozen=True)
+class InpaintConfig:
+    batch_size: int
+    """Images inpainted together."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    bootstrap_resamples: int
+    """Resamples of each 95 % bootstrap interval."""
+    seed: int
+    """Seed of the bootstrap, of the Inception Score's shuffle and of KID's subsets."""
+    extractors: list[Literal["efflite0", "inception"]]
+    """Networks whose features give IS, FID and KID."""
+    inception_weights: str
+    """Path of torch-fidelity's FID Inception-v3 weights; empty: its cache, downloaded on first use."""
+    is_splits: int
+    """Splits of the Inception Score."""
+    kid_subsets: int
+    """Random subsets of KID."""
+    kid_subset_size: int
+    """Images in a KID subset (the smaller set's size if that is less)."""
+    lpips_nets: list[Literal["alex", "vgg"]]
+    """Backbones of LPIPS."""
+    batch_size: int
+    """Images scored together; the values do not depend on it."""
+    sheet_images: int
+    """Rows of the picture sheet."""
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Where to run. Part of no stage's parameters: it must not change a result."""
+
+    device: str
+    """`auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:N`."""
+    num_threads: int
+    """CPU threads of torch; bits are only repeated at the same number."""
+    num_workers: int
+    """Processes that load training images; 0 loads them in the training process."""
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """The MLflow record. Part of no stage's parameters."""
+
+    uri: str
+    """MLflow tracking and registry URI."""
+    experiment: str
+    """MLflow experiment; the data set's name is appended."""
+    registered_model: str
+    """Registered model; the data set's name is appended."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of `params.yaml`."""
+
+    datasets: list[str]
+    """Data sets of the benchmark; each has an entry in `sources`."""
+    methods: MethodsConfig
+    sources: dict[str, SourceConfig]
+    prepare: PrepareConfig
+    masks: MasksConfig
+    train: TrainConfig
+    pennet: PENNetConfig
+    inpaint: InpaintConfig
+    evaluate: EvaluateConfig
+    runtime: RuntimeConfig
+    tracking: TrackingConfig
+
+
+LEARNED_METHODS = ("pennet",)
+CLASSICAL_METHODS = ("mean", "telea")
+
+
+def config_from_mapping(cls: type[T], values: Any, source: str = "configuration") -> T:
+    """Builds a configuration dataclass from plain mappings, strictly.
+
+    Args:
+        cls: the dataclass, for example `Config` or one of its sections.
+        values: nested mappings, lists and scalars, as read from YAML or JSON.
+        source: what to call the input in an error, usually the file's name.
+
+    Raises:
+        ConfigError: unknown or missing keys, wrong types, impossible values; all of them, each by its path.
+    """
+    problems: list[str] = []
+    built = _build(cls, values, "", problems)
+    if not problems:
+        _check_values(built, problems)
+    if problems:
+        raise ConfigError(problems, source)
+    return typing.cast(T, built)
+
+
+def _build(kind: Any, value: Any, path: str, problems: list[str]) -> Any:
+    origin, args = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return _build_dataclass(kind, value, path, problems)
+    if origin is Literal:
+        if value not in args or isinstance(value, bool) != isinstance(args[0], bool):
+            problems.append(f"{path}: {value!r} is not one of {', '.join(map(str, args))}")
+        return value
+    if origin is list:
+        if not isinstance(value, list | tuple):
+            problems.append(f"{path}: expected a list, got {value!r}")
+            return []
+        return [_build(args[0], v, f"{path}[{i}]", problems) for i, v in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            problems.append(f"{path}: expected a mapping, got {value!r}")
+            return {}
+        return {str(k): _build(args[1], v, f"{path}.{k}", problems) for k, v in value.items()}
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _build(next(a for a in args if a is not type(None)), value, path, problems)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        problems.append(f"{path}: expected {kind.__name__}, got {value!r} ({type(value).__name__})")
+        return value
+    return kind(value)
+
+
+def _build_dataclass(cls: Any, value: Any, path: str, problems: list[str]) -> Any:
+    if not isinstance(value, Mapping):
+        problems.append(f"{path or 'top level'}: expected a mapping, got {value!r}")
+        return None
+    hints = typing.get_type_hints(cls)
+    prefix = f"{path}." if path else ""
+    names = [f.name for f in fields(cls)]
+    problems += [f"{prefix}{key}: unknown key" for key in value if key not in names]
+    missing = [name for name in names if name not in value]
+    problems += [f"{prefix}{name}: missing" for name in missing]
+    built = {n: _build(hints[n], value[n], f"{prefix}{n}", problems) for n in names if n in value}
+    return None if missing else cls(**built)
+
+
+def _check_values(config: Any, problems: list[str]) -> None:
+    """Appends what no type can express: ranges, and values that do not fit each other."""
+    sections = {PrepareConfig: "prepare", TrainConfig: "train", PENNetConfig: "pennet", Config: "", InpaintConfig: "inpaint"}
+    sections |= {EvaluateConfig: "evaluate", RuntimeConfig: "runtime"}
+    prefix = sections.get(type(config), "")
+
+    def require(ok: bool, key: str, why: str) -> None:
+        if not ok:
+            path = f"{prefix}.{key}" if prefix else key
+            problems.append(f"{path}: {getattr(config, key, '')!r} {why}")
+
+    def positive(*keys: str) -> None:
+        for key in keys:
+            require(getattr(config, key) > 0, key, "must be positive")
+
+    match config:
+        case PrepareConfig():
+            require(config.image_size_px >= 16, "image_size_px", "must be at least 16")
+            positive("contact_sheet_images")
+        case TrainConfig():
+            positive("steps", "batch_size", "log_every_steps", "checkpoint_every_steps", "num_samples")
+            require(0 <= config.ema_decay < 1, "ema_decay", "must be in [0, 1)")
+            require(0 <= config.colour_jitter < 1, "colour_jitter", "must be in [0, 1)")
+            require(config.sample_every_steps >= 0, "sample_every_steps", "must be 0 (none) or positive")
+            require(config.seed >= 0, "seed", "must not be negative")
+        case PENNetConfig():
+            positive("base_width", "discriminator_width", "learning_rate", "discriminator_learning_rate", "softmax_scale")
+            require(2 <= config.num_levels <= 8, "num_levels", "must be from 2 to 8")
+            require(0 <= config.valid_threshold < 1, "valid_threshold", "must be in [0, 1)")
+            require(
+                bool(config.dilations) and config.base_width % len(config.dilations) == 0,
+                "dilations",
+                f"must be a non-empty list whose length divides pennet.base_width ({config.base_width})",
+            )
+            require(all(d > 0 for d in config.dilations), "dilations", "must be positive")
+            for key in ("adversarial_weight", "hole_weight", "valid_weight", "pyramid_weight"):
+                require(getattr(config, key) >= 0, key, "must not be negative")
+            require(
+                len(config.adam_betas) == 2 and all(0 <= b < 1 for b in config.adam_betas),
+                "adam_betas",
+                "must be two numbers in [0, 1)",
+            )
+            require(
+                config.attention_mode == "paper" or config.affinity == "cosine",
+                "affinity",
+                "needs pennet.attention_mode: paper",
+            )
+        case InpaintConfig():
+            positive("batch_size")
+        case EvaluateConfig():
+            positive("bootstrap_resamples", "is_splits", "kid_subsets", "kid_subset_size", "batch_size", "sheet_images")
+        case RuntimeConfig():
+            positive("num_threads")
+            require(config.num_workers >= 0, "num_workers", "must not be negative")
+        case Config():
+            for section in (config.prepare, config.train, config.pennet, config.inpaint, config.evaluate, config.runtime):
+                _check_values(section, problems)
+            require(bool(config.datasets), "datasets", "names no data set")
+            for name in config.datasets:
+                require(name in config.sources, "datasets", f"names {name!r}, which has no entry in sources")
+            for kind, known in (("learned", LEARNED_METHODS), ("classical", CLASSICAL_METHODS)):
+                for name in getattr(config.methods, kind):
+                    if name not in known:
+                        problems.append(f"methods.{kind}: {name!r} is not one of {', '.join(known)}")
+            unit = 2**config.pennet.num_levels
+            if config.prepare.image_size_px % unit:
+                problems.append(
+                    f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 2**pennet.num_levels ({unit});"
+                    f" use a multiple of {unit} or fewer levels"
+                )
