@@ -1,0 +1,159 @@
+"""The training loop that all learned methods share."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from pennet.config import TrainConfig
+from pennet.data.dataset import Batch
+from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
+
+
+class Recipe(Protocol):
+    """How one method learns: its networks, and one update of them."""
+
+    generator: nn.Module
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Makes one generator update and whatever critic updates belong to it; returns the losses by name.
+
+        Raises:
+            FloatingPointError: a loss is NaN or infinite; the weights are unchanged by it.
+        """
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Observer(Protocol):
+    """Who watches the training; must not change it."""
+
+    def metrics(self, step: int, values: dict[str, float]) -> None: ...
+
+    def samples(self, step: int, generator: nn.Module) -> None: ...
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    generator: nn.Module
+    """The weights to use: the moving average, or the last ones without averaging."""
+    history: list[dict[str, float]]
+    """One row per logged step: `step` and every loss."""
+    resumed_from_step: int
+    images_per_second: float
+    """Of this process's own steps."""
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message names the step and the last good checkpoint."""
+
+
+def train(
+    recipe: Recipe,
+    batches_from: Callable[[int], Iterator[Batch]],
+    config: TrainConfig,
+    identity: Identity,
+    checkpoints_dir: Path,
+    device: torch.device,
+    observer: Observer,
+) -> TrainResult:
+    """Trains a recipe to `config.steps`, going on from the last checkpoint in `checkpoints_dir` if there is one.
+
+    An interrupted and resumed run ends with the same bits as an uninterrupted one (same machine, device and thread count):
+    the batches of a step depend on nothing but its number, and a checkpoint holds all other state.
+
+    Args:
+        recipe: the method, its networks on `device`.
+        batches_from: given a step, yields the batches of that step and all later ones.
+        config: the budget.
+        identity: what this run is; a checkpoint of another identity is refused.
+        checkpoints_dir: where checkpoints live.
+        device: where batches go.
+        observer: hears of losses and may draw samples.
+
+    Raises:
+        ValueError: a checkpoint of another configuration, or an unreadable one.
+        TrainingStopped: a loss is NaN or infinite.
+        OSError: a checkpoint cannot be written.
+    """
+    average = copy.deepcopy(recipe.generator).requires_grad_(False)
+    history: list[dict[str, float]] = []
+    first_step = 0
+
+    # Resume.
+    saved = checkpoint_paths(checkpoints_dir)
+    if saved:
+        first_step, state = load_checkpoint(saved[-1], identity)
+        recipe.load_state_dict(state["recipe"])
+        average.load_state_dict(state["average"])
+        history = state["history"]
+    batches = batches_from(first_step)
+    if saved:
+        _restore_random_state(state["random"])
+
+    progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train", mininterval=1.0)
+    started = time.perf_counter()
+    for step, batch in enumerate(batches, start=first_step + 1):
+        # Learn.
+        try:
+            losses = recipe.update(batch.to(device))
+        except FloatingPointError as error:
+            saved = checkpoint_paths(checkpoints_dir)
+            last_good = str(saved[-1]) if saved else "none was written yet"
+            raise TrainingStopped(
+                f"step {step}: {error}; last good checkpoint: {last_good}. Lower the learning rate or the adversarial"
+                " weight; a run with the same parameters would fail again"
+            ) from error
+        _update_average(average, recipe.generator, config.ema_decay, step)
+
+        # Tell.
+        images_per_second = (step - first_step) * config.batch_size / (time.perf_counter() - started)
+        progress.set_postfix(loss=f"{losses['generator']:.3f}", images_s=f"{images_per_second:.0f}", refresh=False)
+        progress.update()
+        if step % config.log_every_steps == 0 or step == config.steps:
+            history.append({"step": step, **losses})
+            observer.metrics(step, {**losses, "images_per_second": images_per_second})
+        if config.sample_every_steps and step % config.sample_every_steps == 0:
+            observer.samples(step, average)
+
+        # Keep.
+        if step % config.checkpoint_every_steps == 0 or step == config.steps:
+            state = {
+                "recipe": recipe.state_dict(),
+                "average": average.state_dict(),
+                "history": history,
+                "random": _random_state(),
+            }
+            save_checkpoint(checkpoints_dir, step, identity, state)
+    progress.close()
+    rate = progress.n and (config.steps - first_step) * config.batch_size / (time.perf_counter() - started)
+    return TrainResult(average.eval(), history, first_step, rate)
+
+
+def _update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:
+    """Moves the average towards the weights; the decay warms up so that the first weights are soon forgotten."""
+    decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
+    with torch.no_grad():
+        torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - decay)
+        for kept, current in zip(average.buffers(), generator.buffers(), strict=True):
+            kept.copy_(current)
+
+
+def _random_state() -> dict[str, Any]:
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def _restore_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
