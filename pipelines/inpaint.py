@@ -1,0 +1,41 @@
+"""Stage `inpaint`: fills the holes of the test images with one trained method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pennet.config import InpaintConfig, RuntimeConfig
+from pipelines import layout
+from pipelines.outputs import test_set, write_outputs
+from pipelines.params import stage_main
+
+
+def run(dataset: str, method: str, *, inpaint: InpaintConfig, runtime: RuntimeConfig) -> None:
+    """Writes the prediction and the composite of each test image of `dataset`, by the trained `method`."""
+    import numpy as np
+    import torch
+    from tqdm import tqdm
+
+    from pennet.data.images import to_float, to_uint8
+    from pennet.inference import load_generator, predict
+    from pennet.seeding import choose_device, seed_everything
+
+    device = choose_device(runtime.device)
+    seed_everything(0, runtime.num_threads)
+    generator = load_generator(layout.model_dir(dataset, method)).to(device)
+    names, images, masks = test_set(dataset)
+
+    def predictions() -> Iterator[tuple[str, Any, Any, Any]]:
+        for start in tqdm(range(0, len(names), inpaint.batch_size), desc=f"inpaint {method}", unit="batch"):
+            rows = slice(start, start + inpaint.batch_size)
+            image, mask = np.array(images[rows]), np.array(masks[rows])
+            mask_tensor = torch.from_numpy(mask[:, None].astype(np.float32)).to(device)
+            prediction = to_uint8(predict(generator, to_float(image).to(device), mask_tensor))
+            yield from zip(names[rows], image, mask, prediction, strict=True)
+
+    write_outputs(dataset, method, predictions())
+
+
+if __name__ == "__main__":
+    stage_main(run)

@@ -1,0 +1,88 @@
+"""Stage `train`: trains one learned method on one prepared data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pennet.config import PENNetConfig, RuntimeConfig, TrackingConfig, TrainConfig
+from pipelines import layout
+from pipelines.params import stage_main
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pennet.data.dataset import Batch
+
+
+def run(
+    dataset: str, method: str, *, train: TrainConfig, recipe: PENNetConfig, runtime: RuntimeConfig, tracking: TrackingConfig
+) -> None:
+    """Trains `method` on `dataset`, going on from its last checkpoint if an earlier run was interrupted."""
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from pennet.atomic import replacing
+    from pennet.compositing import composite
+    from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+    from pennet.data.images import to_float, to_uint8
+    from pennet.data.masks import rotated_square
+    from pennet.inference import predict, save_generator
+    from pennet.pictures import sheet
+    from pennet.recipes.pennet import PENNetRecipe
+    from pennet.seeding import choose_device, seed_everything
+    from pennet.training import loop
+    from pipelines.fingerprint import run_fingerprint
+    from pipelines.tracking import live_run
+
+    device = choose_device(runtime.device)
+    seed_everything(train.seed, runtime.num_threads)
+    fingerprint = run_fingerprint(dataset, method)
+    images = InpaintingDataset(
+        np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r"),
+        seed=train.seed,
+        flip=train.flip,
+        colour_jitter=train.colour_jitter,
+        mask_function=rotated_square,
+    )
+
+    def batches_from(step: int) -> Iterator[Batch]:
+        sampler = StepSampler(len(images), train.batch_size, train.seed, first_step=step, last_step=train.steps)
+        return batches(images, sampler, runtime.num_workers)
+
+    test_images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
+    test_masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
+
+    with live_run(dataset, method, tracking) as live:
+
+        class Watcher:
+            def metrics(self, step: int, values: dict[str, float]) -> None:
+                live.metrics(step, {f"train/{name}": value for name, value in values.items()})
+
+            def samples(self, step: int, generator: nn.Module) -> None:
+                image = to_float(np.ascontiguousarray(test_images)).to(device)
+                mask = torch.from_numpy(test_masks[:, None].astype(np.float32)).to(device)
+                prediction = predict(generator, image, mask)
+                columns = [image * (1 - mask) + mask, prediction, composite(image, prediction, mask), image]
+                rows = [list(row) for row in zip(*(to_uint8(column) for column in columns), strict=True)]
+                live.picture(step, sheet(rows, ["input", "prediction", "composite", "ground truth"]))
+
+        result = loop.train(
+            PENNetRecipe(recipe, device, train.mixed_precision),
+            batches_from,
+            train,
+            fingerprint.identity,
+            layout.checkpoints_dir(fingerprint.training),
+            device,
+            Watcher(),
+        )
+        folder = layout.model_dir(dataset, method)
+        save_generator(result.generator, method, recipe, folder)
+        with replacing(folder / "history.csv") as temporary:
+            pd.DataFrame(result.history).to_csv(temporary, index=False)
+        print(f"{method} on {dataset}: {train.steps} steps, {result.images_per_second:.1f} images/s -> {folder}")
+
+
+if __name__ == "__main__":
+    stage_main(run)

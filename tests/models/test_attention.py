@@ -1,0 +1,137 @@
+"""The two attention modes against slow, literal readings of their definitions."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmarks.attention import literal_rebuild
+from pennet.models import attention
+from pennet.models.attention import fill_holes, rebuild_everywhere
+
+
+def random_masks(batch: int, size: int, seed: int) -> torch.Tensor:
+    """A different rectangle for each sample."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.zeros(batch, 1, size, size)
+    for sample in mask:
+        top, left = torch.randint(0, size // 2, (2,), generator=generator).tolist()
+        sample[:, top : top + size // 2, left : left + size // 3] = 1
+    return mask
+
+
+def maps(height: int, width: int, seed: int = 0, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shallow = torch.randn(batch, 5, 2 * height, 2 * width, generator=generator, dtype=torch.float64)
+    deep = torch.randn(batch, 7, height, width, generator=generator, dtype=torch.float64)
+    return shallow, deep
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("size", [(8, 8), (6, 10), (1, 1), (2, 5)])
+@pytest.mark.parametrize("max_scores", [1, 700, 10**9])
+def test_rebuild_everywhere_equals_patches_as_filters(
+    kernel_size: int, size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    shallow, deep = maps(*size)
+    mask = F.interpolate(random_masks(2, 64, 1), (8 * size[0], 8 * size[1])).double()
+    ours = rebuild_everywhere(shallow, deep, mask, kernel_size, 10.0)
+    torch.testing.assert_close(ours, literal_rebuild(shallow, deep, mask, kernel_size, 10.0), atol=1e-10, rtol=0)
+
+
+def literal_fill(
+    shallow: torch.Tensor, deep: torch.Tensor, mask: torch.Tensor, k: int, scale: float, threshold: float, affinity: str
+) -> torch.Tensor:
+    """One position after the other, as the paper's equations stand."""
+    result = shallow.clone()
+    height, width = deep.shape[-2:]
+    cell = mask.shape[-1] // width
+    r = k // 2
+    for b in range(len(deep)):
+        padded = F.pad(deep[b], (r,) * 4)
+        patches = [padded[:, y : y + k, x : x + k].flatten() for y in range(height) for x in range(width)]
+        coverage = mask[b, 0].reshape(height, cell, width, cell).mean(dim=(1, 3))
+        valid = []
+        for y in range(height):
+            for x in range(width):
+                window = coverage[max(0, y - r) : y + r + 1, max(0, x - r) : x + r + 1]
+                valid.append(window.mean().item() <= threshold)
+        keys = [i for i, ok in enumerate(valid) if ok]
+        if not keys:
+            continue
+        mean_energy = sum(patches[i].square().sum() for i in keys) / len(keys)
+        wide = F.pad(shallow[b], (1,) * 4)
+        canvas = torch.zeros_like(wide)
+        for p in range(height * width):
+            if affinity == "cosine":
+                scores = torch.stack([F.cosine_similarity(patches[p], patches[q], dim=0) for q in keys])
+            else:
+                scores = torch.stack([-(patches[p] - patches[q]).square().sum() / (2 * mean_energy) for q in keys])
+            weights = torch.softmax(scores * scale, dim=0)
+            y, x = divmod(p, width)
+            for weight, q in zip(weights, keys, strict=True):
+                v, u = divmod(q, width)
+                canvas[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4] += (
+                    weight * wide[:, 2 * v : 2 * v + 4, 2 * u : 2 * u + 4]
+                )
+        shallow_mask = mask[b, 0].reshape(2 * height, cell // 2, 2 * width, cell // 2).amax(dim=(1, 3)) > 0
+        result[b] = torch.where(shallow_mask, canvas[:, 1:-1, 1:-1] / 4, shallow[b])
+    return result
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("affinity", ["cosine", "euclidean"])
+@pytest.mark.parametrize("max_scores", [1, 10**9])
+def test_fill_holes_equals_the_equations(
+    kernel_size: int, affinity: str, max_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    shallow, deep = maps(8, 8, seed=3)
+    mask = random_masks(2, 64, seed=4).double()
+    ours = fill_holes(shallow, deep, mask, kernel_size, 10.0, 0.1, affinity)
+    expected = literal_fill(shallow, deep, mask, kernel_size, 10.0, 0.1, affinity)
+    torch.testing.assert_close(ours, expected, atol=1e-10, rtol=0)
+
+
+def test_fill_holes_returns_known_positions_untouched() -> None:
+    shallow, deep = maps(8, 8)
+    mask = random_masks(2, 64, seed=2).double()
+    filled = fill_holes(shallow, deep, mask, 3, 10.0, 0.1, "cosine")
+    known = (F.max_pool2d(mask, 4) == 0).expand_as(shallow)
+    assert torch.equal(filled[known], shallow[known])
+    assert not torch.equal(filled, shallow)
+
+
+def test_fill_holes_keeps_a_starved_sample() -> None:
+    shallow, deep = maps(8, 8)
+    mask = random_masks(2, 64, seed=2).double()
+    mask[1, :, ::4] = 1  # every position of the second sample touches a hole
+    filled = fill_holes(shallow, deep, mask, 3, 10.0, 0.1, "cosine")
+    assert torch.equal(filled[1], shallow[1])
+    assert torch.isfinite(filled).all()
+
+
+@pytest.mark.parametrize("affinity", ["cosine", "euclidean"])
+def test_fill_holes_copies_the_only_patch_that_matches(affinity: str) -> None:
+    """A periodic map: the hole's surroundings repeat elsewhere, so the hole is filled with what stands there."""
+    pattern = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    deep = pattern.repeat(1, 1, 4, 4)
+    shallow = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)).repeat(1, 1, 4, 4)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[:, :, 24:40, 24:40] = 1
+    filled = fill_holes(shallow, deep, mask, 3, 200.0, 0.0, affinity)
+    torch.testing.assert_close(filled, shallow, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["paper", "released"])
+def test_attention_gradients_are_those_of_finite_differences(mode: str) -> None:
+    shallow, deep = maps(4, 4, batch=1)
+    mask = torch.zeros(1, 1, 32, 32, dtype=torch.float64)
+    mask[:, :, 8:16, 8:24] = 1
+
+    def transfer(x1: torch.Tensor, x2: torch.Tensor) -> torch.Tensor:
+        if mode == "paper":
+            return fill_holes(x1, x2, mask, 3, 10.0, 0.1, "cosine")
+        return rebuild_everywhere(x1, x2, mask, 3, 0.1)  # a mild softmax: the release's is all but a step here
+
+    assert torch.autograd.gradcheck(transfer, (shallow.requires_grad_(), deep.requires_grad_()), atol=1e-5)
