@@ -1,0 +1,30 @@
+"""Methods that need no training, behind one call."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennet.classical.mean import fill_with_mean
+from pennet.classical.telea import fill_with_telea
+
+
+def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Predicts a whole picture from its known pixels; what is in the hole is never seen.
+
+    Args:
+        method: `mean` or `telea`.
+        image: (H, W, 3) uint8 RGB.
+        mask: (H, W) uint8, 1 = hole.
+
+    Raises:
+        ValueError: an unknown method, or a mask without any known pixel.
+    """
+    if mask.all():
+        raise ValueError(f"{method}: no pixel is known, there is nothing to inpaint from")
+    match method:
+        case "mean":
+            return fill_with_mean(image, mask)
+        case "telea":
+            return fill_with_telea(image, mask)
+    raise ValueError(f"unknown classical method {method!r}; known are mean and telea")

@@ -1,0 +1,138 @@
+"""Training batches that depend on nothing but the seed and the step: any run can go on from any step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pennet.data.images import to_float
+from pennet.data.masks import Mask
+
+EpochAndIndex = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    mask: Tensor
+    """(B, 1, H, W) in {0, 1}, 1 = hole."""
+
+    def pin_memory(self) -> Batch:
+        """Called by the loader where there is CUDA: pinned memory is copied in the background."""
+        return Batch(self.image.pin_memory(), self.mask.pin_memory())
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.image.to(device, non_blocking=True), self.mask.to(device, non_blocking=True))
+
+
+class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented pictures with a fresh mask each; a sample is a function of (seed, epoch, index) alone.
+
+    Args:
+        images: uint8 (N, H, W, 3), may be memory-mapped.
+        seed: of augmentation and masks.
+        flip: mirror at random.
+        colour_jitter: j; brightness, contrast and saturation are each multiplied by U(1 - j, 1 + j).
+        mask_function: (generator, height, width) -> mask.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        seed: int,
+        flip: bool,
+        colour_jitter: float,
+        mask_function: Callable[[np.random.Generator, int, int], Mask],
+    ):
+        self.images = images
+        self.seed = seed
+        self.flip = flip
+        self.colour_jitter = colour_jitter
+        self.mask_function = mask_function
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: EpochAndIndex) -> tuple[Tensor, Tensor]:
+        """-> image (3, H, W) in [-1, 1], mask (1, H, W) in {0, 1}."""
+        epoch, index = key
+        rng = np.random.default_rng([self.seed, epoch, index])
+        picture = np.asarray(self.images[index])
+        if self.flip and rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        image = jitter_colours(to_float(picture), self.colour_jitter, rng)
+        mask = self.mask_function(rng, *picture.shape[:2])
+        return image, torch.from_numpy(mask[None].astype(np.float32))
+
+
+def jitter_colours(image: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
+    """Multiplies brightness, contrast and saturation by U(1 - strength, 1 + strength): (3, H, W) in [-1, 1] -> the same."""
+    if not strength:
+        return image
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3).tolist()
+    unit = (image + 1) / 2 * brightness
+    mean = _grey(unit).mean()
+    unit = mean + contrast * (unit - mean)
+    grey = _grey(unit)
+    unit = grey + saturation * (unit - grey)
+    return unit.clamp(0, 1) * 2 - 1
+
+
+def _grey(unit: Tensor) -> Tensor:
+    """Luma of an RGB picture (ITU-R BT.601): (3, H, W) -> (1, H, W)."""
+    return (unit * unit.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0, keepdim=True)
+
+
+class StepSampler(Sampler[list[EpochAndIndex]]):
+    """The samples of each step, from `first_step` (included, counted from 0) to `last_step` (excluded).
+
+    Samples are drawn without end, epoch after epoch, each epoch in an order of its own; no partial batch is dropped.
+    """
+
+    def __init__(self, num_images: int, batch_size: int, seed: int, first_step: int, last_step: int):
+        if num_images < 1:
+            raise ValueError("the training split holds no image")
+        self.num_images = num_images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first_step = first_step
+        self.last_step = last_step
+
+    def __len__(self) -> int:
+        return max(0, self.last_step - self.first_step)
+
+    def __iter__(self) -> Iterator[list[EpochAndIndex]]:
+        current, order = -1, np.empty(0, np.int64)
+        for step in range(self.first_step, self.last_step):
+            batch = []
+            for position in range(step * self.batch_size, (step + 1) * self.batch_size):
+                epoch, place = divmod(position, self.num_images)
+                if epoch != current:
+                    current, order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.num_images)
+                batch.append((epoch, int(order[place])))
+            yield batch
+
+
+def batches(dataset: InpaintingDataset, sampler: StepSampler, num_workers: int) -> Iterator[Batch]:
+    """The batches of the sampler's steps; their values do not depend on the number of workers."""
+    loader: DataLoader[Batch] = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=num_workers > 0,
+    )
+    return iter(loader)
+
+
+def _collate(samples: list[tuple[Tensor, Tensor]]) -> Batch:
+    images, masks = zip(*samples, strict=True)
+    return Batch(torch.stack(images), torch.stack(masks))

@@ -1,0 +1,93 @@
+"""The list inside every archive: which picture belongs to which group and split, and its checksum."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+MANIFEST = "manifest.csv"
+COLUMNS = ("file", "group", "split", "source", "sha256")
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Entry:
+    file: str
+    """Path inside the archive."""
+    group: str
+    """Pictures of a group look alike; a group is never in two splits."""
+    split: str
+    """`train` or `test`."""
+    source: str
+    """Where the picture was taken from."""
+    sha256: str
+    """Checksum of the file."""
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.file).stem
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """Opens a zip archive.
+
+    Raises:
+        ValueError: missing, truncated or not a zip archive; names it.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError as error:
+        raise ValueError(f"archive {path}: no such file; run the download stage") from error
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
+
+
+def read_manifest(archive: zipfile.ZipFile) -> list[Entry]:
+    """Reads and checks the archive's `manifest.csv`, in its own order.
+
+    Raises:
+        ValueError: missing columns, unknown splits, files that are listed twice, absent or outside the archive, names that
+            would collide, groups in two splits; names the first few of each.
+    """
+    where = f"{archive.filename}:{MANIFEST}"
+    try:
+        text = archive.read(MANIFEST).decode("utf-8-sig")
+    except KeyError as error:
+        raise ValueError(f"archive {archive.filename}: holds no {MANIFEST} (columns {', '.join(COLUMNS)})") from error
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise ValueError(f"{where}: unreadable ({error}); download the archive again") from error
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+    if missing:
+        raise ValueError(f"{where}: lacks the column(s) {', '.join(missing)}")
+    entries = [Entry(**{column: row[column] or "" for column in COLUMNS}) for row in reader]
+    if not entries:
+        raise ValueError(f"{where}: lists no picture")
+
+    present = set(archive.namelist())
+    splits_of_group: dict[str, set[str]] = defaultdict(set)
+    files_of_name: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        splits_of_group[entry.group].add(entry.split)
+        files_of_name[entry.name].append(entry.file)
+    complaints = {
+        f"split is not one of {', '.join(SPLITS)}": [f"{e.file} ({e.split!r})" for e in entries if e.split not in SPLITS],
+        "path leaves the archive": [
+            e.file for e in entries if PurePosixPath(e.file).is_absolute() or ".." in PurePosixPath(e.file).parts
+        ],
+        "not in the archive": [e.file for e in entries if e.file not in present],
+        "two files would share a name": [" and ".join(files) for files in files_of_name.values() if len(files) > 1],
+        "group is in more than one split": [group for group, splits in splits_of_group.items() if len(splits) > 1],
+    }
+    problems = [
+        f"{what}: {', '.join(items[:5])}{f' and {len(items) - 5} more' if len(items) > 5 else ''}"
+        for what, items in complaints.items()
+        if items
+    ]
+    if problems:
+        raise ValueError(f"{where}: " + "; ".join(problems))
+    return entries

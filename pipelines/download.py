@@ -1,0 +1,20 @@
+"""Stage `download`: brings a data set's archive here and checks every byte."""
+
+from __future__ import annotations
+
+from pennet.config import SourceConfig
+from pipelines import layout
+from pipelines.params import stage_main
+
+
+def run(dataset: str, *, sources: dict[str, SourceConfig]) -> None:
+    """Writes the archive of `dataset`."""
+    from pennet.data.sources import fetch
+
+    if dataset not in sources:
+        raise ValueError(f"no entry in sources; known are {', '.join(sources)}")
+    fetch(sources[dataset].archive, sources[dataset].sha256, layout.raw_archive(dataset))
+
+
+if __name__ == "__main__":
+    stage_main(run)
