@@ -38,7 +38,7 @@ class MethodsConfig:
 @dataclass(frozen=True)
 class SourceConfig:
     archive: str
-    """A zip file of images with a `manifest.csv` (file, group, split, sha256): a path in the repository or an http(s) URL."""
+    """A zip file of images with a `manifest.csv` (file, group, split, source, sha256): a path here or an http(s) URL."""
     sha256: str
     """Checksum of the archive."""
 
@@ -275,7 +275,13 @@ def _build_dataclass(cls: Any, value: Any, path: str, problems: list[str]) -> An
 
 def _check_values(config: Any, problems: list[str]) -> None:
     """Appends what no type can express: ranges, and values that do not fit each other."""
-    sections = {PrepareConfig: "prepare", TrainConfig: "train", PENNetConfig: "pennet", Config: "", InpaintConfig: "inpaint"}
+    sections = {
+        PrepareConfig: "prepare",
+        TrainConfig: "train",
+        PENNetConfig: "pennet",
+        Config: "",
+        InpaintConfig: "inpaint",
+    }
     sections |= {EvaluateConfig: "evaluate", RuntimeConfig: "runtime"}
     prefix = sections.get(type(config), "")
 
@@ -299,7 +305,13 @@ def _check_values(config: Any, problems: list[str]) -> None:
             require(config.sample_every_steps >= 0, "sample_every_steps", "must be 0 (none) or positive")
             require(config.seed >= 0, "seed", "must not be negative")
         case PENNetConfig():
-            positive("base_width", "discriminator_width", "learning_rate", "discriminator_learning_rate", "softmax_scale")
+            positive(
+                "base_width",
+                "discriminator_width",
+                "learning_rate",
+                "discriminator_learning_rate",
+                "softmax_scale",
+            )
             require(2 <= config.num_levels <= 8, "num_levels", "must be from 2 to 8")
             require(0 <= config.valid_threshold < 1, "valid_threshold", "must be in [0, 1)")
             require(
@@ -323,12 +335,26 @@ def _check_values(config: Any, problems: list[str]) -> None:
         case InpaintConfig():
             positive("batch_size")
         case EvaluateConfig():
-            positive("bootstrap_resamples", "is_splits", "kid_subsets", "kid_subset_size", "batch_size", "sheet_images")
+            positive(
+                "bootstrap_resamples",
+                "is_splits",
+                "kid_subsets",
+                "kid_subset_size",
+                "batch_size",
+                "sheet_images",
+            )
         case RuntimeConfig():
             positive("num_threads")
             require(config.num_workers >= 0, "num_workers", "must not be negative")
         case Config():
-            for section in (config.prepare, config.train, config.pennet, config.inpaint, config.evaluate, config.runtime):
+            for section in (
+                config.prepare,
+                config.train,
+                config.pennet,
+                config.inpaint,
+                config.evaluate,
+                config.runtime,
+            ):
                 _check_values(section, problems)
             require(bool(config.datasets), "datasets", "names no data set")
             for name in config.datasets:
@@ -340,6 +366,6 @@ def _check_values(config: Any, problems: list[str]) -> None:
             unit = 2**config.pennet.num_levels
             if config.prepare.image_size_px % unit:
                 problems.append(
-                    f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 2**pennet.num_levels ({unit});"
-                    f" use a multiple of {unit} or fewer levels"
+                    f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 2**pennet.num_levels"
+                    f" ({unit}); use a multiple of {unit} or fewer levels"
                 )

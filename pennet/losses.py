@@ -57,4 +57,3 @@ def generator_adversarial_loss(fake_logits: Tensor, kind: AdversarialLoss) -> Te
     if kind == "hinge":
         return -fake_logits.mean()
     return F.softplus(-fake_logits).mean()
-

@@ -36,7 +36,7 @@ def outputs_dir(dataset: str, method: str) -> Path:
 
 def report_dir(dataset: str, method: str) -> Path:
     """`metrics.json`, `per_image.csv` and `sheet.png`."""
-    return Path("reports") / dataset / method
+    return Path("reports") / dataset / "methods" / method
 
 
 def contact_sheet_dir(dataset: str) -> Path:

@@ -23,7 +23,9 @@ def test_set(dataset: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uin
     images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
     masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")
     if not len(names) == len(images) == len(masks):
-        raise ValueError(f"{dataset}: {len(names)} test names, {len(images)} images, {len(masks)} masks; repeat prepare, masks")
+        raise ValueError(
+            f"{dataset}: {len(names)} test names, {len(images)} images, {len(masks)} masks; repeat prepare, masks"
+        )
     return names, images, masks
 
 

@@ -59,9 +59,7 @@ def stage_main(run: Callable[..., None]) -> None:
     arguments = vars(parser.parse_args())
     try:
         config = load_params()
-        sections = {
-            name: getattr(config, arguments["method"] if name == "recipe" else name) for name in stage_sections(run)
-        }
+        sections = {name: getattr(config, arguments["method"] if name == "recipe" else name) for name in stage_sections(run)}
         run(**arguments, **sections)
     except (ValueError, OSError) as error:
         stage = Path(inspect.getfile(run)).stem

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    dataset: str, method: str, *, train: TrainConfig, recipe: PENNetConfig, runtime: RuntimeConfig, tracking: TrackingConfig
+    dataset: str,
+    method: str,
+    *,
+    train: TrainConfig,
+    recipe: PENNetConfig,
+    runtime: RuntimeConfig,
+    tracking: TrackingConfig,
 ) -> None:
     """Trains `method` on `dataset`, going on from its last checkpoint if an earlier run was interrupted."""
     import numpy as np
@@ -27,7 +33,7 @@ def run(
     from pennet.compositing import composite
     from pennet.data.dataset import InpaintingDataset, StepSampler, batches
     from pennet.data.images import to_float, to_uint8
-    from pennet.data.masks import rotated_square
+    from pennet.data.masks import centre_square, rotated_square
     from pennet.inference import predict, save_generator
     from pennet.pictures import sheet
     from pennet.recipes.pennet import PENNetRecipe
@@ -52,7 +58,6 @@ def run(
         return batches(images, sampler, runtime.num_workers)
 
     test_images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
-    test_masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
 
     with live_run(dataset, method, tracking) as live:
 
@@ -62,7 +67,7 @@ def run(
 
             def samples(self, step: int, generator: nn.Module) -> None:
                 image = to_float(np.ascontiguousarray(test_images)).to(device)
-                mask = torch.from_numpy(test_masks[:, None].astype(np.float32)).to(device)
+                mask = torch.from_numpy(centre_square(*image.shape[-2:])).to(image).expand(len(image), 1, -1, -1)
                 prediction = predict(generator, image, mask)
                 columns = [image * (1 - mask) + mask, prediction, composite(image, prediction, mask), image]
                 rows = [list(row) for row in zip(*(to_uint8(column) for column in columns), strict=True)]

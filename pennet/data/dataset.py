@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,14 +116,17 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
             for position in range(step * self.batch_size, (step + 1) * self.batch_size):
                 epoch, place = divmod(position, self.num_images)
                 if epoch != current:
-                    current, order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.num_images)
+                    current, order = (
+                        epoch,
+                        np.random.default_rng([self.seed, epoch]).permutation(self.num_images),
+                    )
                 batch.append((epoch, int(order[place])))
             yield batch
 
 
 def batches(dataset: InpaintingDataset, sampler: StepSampler, num_workers: int) -> Iterator[Batch]:
     """The batches of the sampler's steps; their values do not depend on the number of workers."""
-    loader: DataLoader[Batch] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=num_workers,

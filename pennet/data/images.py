@@ -50,7 +50,7 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
 
 
 def resize_square(picture: Picture, size_px: int) -> Picture:
-    """Centre square of a picture, resized with the antialiased bilinear filter; the picture itself if it has that size already."""
+    """Centre square of a picture, resized with an antialiased bilinear filter; itself if it has that size."""
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -71,7 +71,11 @@ def fill_holes(
             rebuilt.append(shallow_patches[sample])
             continue
         filled = _attend(
-            deep_patches[sample, queries], deep_patches[sample, keys], shallow_patches[sample, keys], softmax_scale, affinity
+            deep_patches[sample, queries],
+            deep_patches[sample, keys],
+            shallow_patches[sample, keys],
+            softmax_scale,
+            affinity,
         )
         rebuilt.append(shallow_patches[sample].index_copy(0, queries, filled))
     rebuilt_map = F.fold(torch.stack(rebuilt).transpose(1, 2), (2 * height, 2 * width), 4, stride=2, padding=1) / 4

@@ -25,7 +25,7 @@ class PatchDiscriminator(nn.Module):
         self.judge = nn.Conv2d(8 * width, 1, 5, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] -> logits (B, 1, H', W'), one a patch: 27 x 27 for 256 px. Needs sides of 47 px or more."""
+        """(B, 3, H, W) in [-1, 1] -> logits (B, 1, H', W'), one a patch: 27 x 27 for 256 px. Sides of 47 px at least."""
         for conv in self.convs:
             image = F.leaky_relu(conv(image), 0.2)
         return self.judge(image)

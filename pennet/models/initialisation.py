@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import nn
-from torch.nn.utils.parametrize import is_parametrized
 
 
 def initialise(network: nn.Module, kind: Literal["normal", "kaiming"]) -> None:
@@ -19,7 +18,9 @@ def initialise(network: nn.Module, kind: Literal["normal", "kaiming"]) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             # Of a spectrally normalised convolution `.weight` is a computed copy; the original is what is learned.
-            weight = module.parametrizations.weight.original if is_parametrized(module, "weight") else module.weight
+            parameters = dict(module.named_parameters())
+            weight = parameters.get("parametrizations.weight.original", parameters.get("weight"))
+            assert weight is not None
             if kind == "normal":
                 nn.init.normal_(weight, 0.0, 0.02)
             else:

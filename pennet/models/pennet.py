@@ -32,8 +32,7 @@ class PyramidContextEncoder(nn.Module):
     def __init__(self, channels: Sequence[int]):
         super().__init__()
         self.convs = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, 3, stride=2, padding=1)
-            for c_in, c_out in zip([4, *channels[:-1]], channels, strict=True)
+            nn.Conv2d(c_in, c_out, 3, stride=2, padding=1) for c_in, c_out in zip([4, *channels[:-1]], channels, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -87,7 +86,13 @@ class AttentionTransferNetwork(nn.Module):
                 filled = rebuild_everywhere(shallow, deep, mask, self.kernel_size, self.softmax_scale)
             else:
                 filled = fill_holes(
-                    shallow, deep, mask, self.kernel_size, self.softmax_scale, self.valid_threshold, self.affinity
+                    shallow,
+                    deep,
+                    mask,
+                    self.kernel_size,
+                    self.softmax_scale,
+                    self.valid_threshold,
+                    self.affinity,
                 )
         if not self.refine:
             return filled

@@ -78,9 +78,7 @@ class PENNetRecipe:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.mixed_precision):
                 real_logits = self.discriminator(batch.image)
                 fake_logits = self.discriminator(composited.detach())
-            losses["discriminator"] = discriminator_loss(
-                real_logits.float(), fake_logits.float(), config.adversarial_loss
-            )
+            losses["discriminator"] = discriminator_loss(real_logits.float(), fake_logits.float(), config.adversarial_loss)
             _step(self.discriminator_optimizer, losses["discriminator"], "discriminator")
 
         # Generator: L1 in and around the hole, at every scale, and to be taken for real.

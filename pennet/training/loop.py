@@ -150,7 +150,10 @@ def _update_average(average: nn.Module, generator: nn.Module, decay: float, step
 
 
 def _random_state() -> dict[str, Any]:
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
 
 
 def _restore_random_state(state: dict[str, Any]) -> None:

@@ -30,9 +30,7 @@ def released_weights() -> dict[str, torch.Tensor]:
 def test_released_generator_equals_the_authors_output(case: str) -> None:
     generator = load_released_generator({"netG": released_weights()})
     with torch.inference_mode():
-        output = generator(
-            torch.from_numpy(GOLDEN[f"{case}/image"]), torch.from_numpy(GOLDEN[f"{case}/mask"]).float()
-        )
+        output = generator(torch.from_numpy(GOLDEN[f"{case}/image"]), torch.from_numpy(GOLDEN[f"{case}/mask"]).float())
     assert np.abs(output.image.numpy() - GOLDEN[f"{case}/output"]).max() <= 1e-4
     for scale, picture in enumerate(reversed(output.pyramid), start=1):  # the file counts from fine to coarse
         assert np.abs(picture.numpy() - GOLDEN[f"{case}/pyramid{scale}"]).max() <= 1e-4

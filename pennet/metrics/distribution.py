@@ -1,0 +1,143 @@
+"""IS, FID and KID: scores of a set of images, from features or class scores of its members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+Floats = NDArray[np.floating]
+_KERNEL_ENTRIES = 1 << 22  # 32 MiB
+
+
+class MeanStd(NamedTuple):
+    mean: float
+    std: float
+    """Population standard deviation over splits or subsets."""
+
+
+def inception_score(logits: Floats, splits: int, seed: int) -> MeanStd:
+    """exp(mean KL(p(y|x) ‖ p(y))) over `splits` parts of the shuffled set: from 1 to the number of classes.
+
+    Args:
+        logits: (N,K) class scores before the softmax.
+        splits: parts, each with a score of its own.
+        seed: of the shuffle.
+
+    Raises:
+        ValueError: fewer images than splits.
+
+    Source: Salimans et al., Improved techniques for training GANs, 2016. Shuffle as in torch-fidelity.
+    """
+    count = len(logits)
+    if count < splits:
+        raise ValueError(f"the Inception Score needs an image for each of its {splits} splits, got {count}")
+    shuffled = logits[_legacy_generator(seed).permutation(count)].astype(np.float64)
+    log_p = log_softmax(shuffled, axis=1)
+    p = np.exp(log_p)
+    scores = []
+    for i in range(splits):
+        part = slice(i * count // splits, (i + 1) * count // splits)
+        marginal = p[part].mean(axis=0)
+        # A class that no image of the part can have adds 0 to the divergence, not 0 * inf.
+        log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
+        divergence = (p[part] * (log_p[part] - log_marginal)).sum(axis=1)
+        scores.append(np.exp(divergence.mean()))
+    return MeanStd(float(np.mean(scores)), float(np.std(scores)))
+
+
+def frechet_distance(fake: Floats, real: Floats) -> float:
+    """Fréchet distance of the gaussians fitted to two sets of features (N,D) and (M,D): 0 and up, 0 is best.
+
+    `‖mean difference‖² + tr(A) + tr(B) - 2 tr((A B)^½)`. With A = XᵀX and B = YᵀY (X, Y the centred
+    features over sqrt(N-1)) the last trace is the sum of the singular values of X Yᵀ: no matrix root, no
+    complex numbers, exact for covariances without full rank, and as small as the smaller of N and D.
+
+    Raises:
+        ValueError: fewer than two images in a set, or different numbers of features.
+
+    Source: Heusel et al., GANs trained by a two time-scale update rule, 2017.
+    """
+    _check_sets(fake, real)
+    x, y = _covariance_root(fake), _covariance_root(real)
+    cross = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    difference = fake.mean(axis=0, dtype=np.float64) - real.mean(axis=0, dtype=np.float64)
+    distance = difference @ difference + np.square(x).sum() + np.square(y).sum() - 2 * cross
+    return float(max(distance, 0.0))  # rounding alone can make it negative
+
+
+def kernel_distance(fake: Floats, real: Floats, subsets: int, subset_size: int, seed: int) -> MeanStd:
+    """KID: unbiased squared maximum mean discrepancy under the kernel (x·y/D + 1)³, mean over random subsets.
+
+    Args:
+        fake: (N,D).
+        real: (M,D).
+        subsets: number of random subsets.
+        subset_size: images in each, drawn without replacement; at most the smaller set's size.
+        seed: of the draws.
+
+    Returns:
+        Mean and population standard deviation. Unbiased, so equal distributions give values around 0,
+        negative ones too.
+
+    Raises:
+        ValueError: fewer than two images in a set, or different numbers of features.
+
+    Source: Bińkowski et al., Demystifying MMD GANs, 2018. Draws as in torch-fidelity.
+    """
+    _check_sets(fake, real)
+    size = min(subset_size, len(fake), len(real))
+    if size < 2:
+        raise ValueError(f"KID needs subsets of at least 2 images, got {size}")
+    generator = _legacy_generator(seed)
+    fake, real = fake.astype(np.float64), real.astype(np.float64)
+    within_fake, within_real, between = _kernel(fake, fake), _kernel(real, real), _kernel(fake, real)
+    estimates = []
+    for _ in range(subsets):
+        rows = generator.choice(len(fake), size, replace=False)
+        columns = generator.choice(len(real), size, replace=False)
+        similar = _mean_off_diagonal(within_fake(rows, rows)) + _mean_off_diagonal(within_real(columns, columns))
+        estimates.append(similar - 2 * between(rows, columns).mean())
+    return MeanStd(float(np.mean(estimates)), float(np.std(estimates)))
+
+
+def _kernel(x: Floats, y: Floats) -> Callable[[NDArray[np.intp], NDArray[np.intp]], Floats]:
+    """The polynomial kernel between chosen rows of x and y; computed once for all if memory allows."""
+
+    def kernel(a: Floats, b: Floats) -> Floats:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    if len(x) * len(y) > _KERNEL_ENTRIES:
+        return lambda rows, columns: kernel(x[rows], y[columns])
+    whole = kernel(x, y)
+    return lambda rows, columns: whole[np.ix_(rows, columns)]
+
+
+def _mean_off_diagonal(kernel: Floats) -> float:
+    return float((kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)))
+
+
+def _covariance_root(features: Floats) -> Floats:
+    """A matrix R with RᵀR the (unbiased) covariance, of min(N,D) rows."""
+    centred = features.astype(np.float64)
+    centred -= centred.mean(axis=0)
+    centred /= np.sqrt(len(features) - 1)
+    if len(features) <= features.shape[1]:
+        return centred
+    triangle: Floats = np.linalg.qr(centred).R
+    return triangle
+
+
+def _check_sets(fake: Floats, real: Floats) -> None:
+    if fake.ndim != 2 or real.ndim != 2 or fake.shape[1] != real.shape[1]:
+        raise ValueError(f"features must be (N,D) and (M,D), got {fake.shape} and {real.shape}")
+    if min(len(fake), len(real)) < 2:
+        raise ValueError(f"comparing distributions needs at least 2 images each, got {len(fake)} and {len(real)}")
+
+
+def _legacy_generator(seed: int) -> np.random.RandomState:
+    # numpy's old generator, because torch-fidelity draws from it: the same seed gives the same score.
+    return np.random.RandomState(seed)

@@ -1,0 +1,148 @@
+"""A comparison for readers: Markdown with the best in bold, and CSV with one line per number."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from pennet.metrics.comparison import Comparison, Difference, Entry, Section
+from pennet.metrics.report import MetricResult
+
+_TITLES = {
+    "l1": "L1",
+    "l1_hole": "L1 in the hole",
+    "l1_relative": "relative L1",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+}
+_NOT_SHOWN = ("l1_relative",)  # next to L1 it says the same again; it stays in the CSV and the JSON
+
+
+def title(metric: str) -> str:
+    """A column's title: `ms_ssim_3` is `MS-SSIM (3 scales)`, `fid_efflite0` is `FID (efflite0)`."""
+    if metric in _TITLES:
+        return _TITLES[metric]
+    if metric.startswith("ms_ssim"):
+        scales = metric.removeprefix("ms_ssim").removeprefix("_")
+        return f"MS-SSIM ({scales} scale{'s' if scales != '1' else ''})" if scales else "MS-SSIM"
+    kind, _, network = metric.partition("_")
+    return f"{kind.upper()} ({network})"
+
+
+def number(metric: str, value: float, signed: bool = False) -> str:
+    """A value with the digits that a reader can use: two for dB, IS and FID, four for the rest."""
+    digits = 2 if metric.startswith(("psnr", "is_", "fid_")) else 4
+    return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def arrow(result: MetricResult) -> str:
+    return "↑" if result.better == "higher" else "↓"
+
+
+def markdown(comparison: Comparison, heading: str) -> str:
+    """The comparison as Markdown: per section a table of values and one of differences from the reference."""
+    lines = [f"# {heading}", ""]
+    for section in comparison.sections:
+        name = "All images" if section.name == "overall" else f"Hole ratio {section.name}"
+        lines += [f"## {name}", "", *_values(comparison, section), ""]
+        if len(comparison.methods) > 1:
+            lines += _differences(comparison, section)
+    lines += _notes(comparison.sections[0])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def csv_text(comparison: Comparison) -> str:
+    """One line per section, metric and method; empty cells where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    header = ["section", "metric", "method", "value", "std", "ci_low", "ci_high", "n", "rank"]
+    differences = ["difference", "difference_ci_low", "difference_ci_high", "difference_n", "wilcoxon_p"]
+    writer.writerow([*header, *differences, "status"])
+    for section in comparison.sections:
+        for metric, entries in section.entries.items():
+            for method, entry in entries.items():
+                r, d = entry.result, entry.difference
+                row = [section.name, metric, method, r.value, r.std, r.ci_low, r.ci_high, r.n, entry.rank]
+                row += [d.mean, d.ci_low, d.ci_high, d.n, d.wilcoxon_p] if d else [None] * len(differences)
+                writer.writerow([*row, r.status])
+    return text.getvalue()
+
+
+def _values(comparison: Comparison, section: Section) -> list[str]:
+    metrics = _shown(section)
+    results = {metric: section.entries[metric][comparison.reference].result for metric in metrics}
+    header = ["method", *(f"{title(metric)} {arrow(results[metric])}" for metric in metrics), "n"]
+    rows = [
+        [method, *(_value_cell(section.entries[metric][method]) for metric in metrics), str(section.n)]
+        for method in comparison.methods
+    ]
+    return _table(header, rows)
+
+
+def _differences(comparison: Comparison, section: Section) -> list[str]:
+    others = [method for method in comparison.methods if method != comparison.reference]
+    metrics = [m for m in _shown(section) if any(section.entries[m][method].difference for method in others)]
+    if not metrics:
+        return []
+    rows = [
+        [
+            method,
+            *(_difference_cell(metric, section.entries[metric][method].difference) for metric in metrics),
+        ]
+        for method in others
+    ]
+    text = f"Difference from {comparison.reference}, image by image: mean, 95 % interval, Wilcoxon's p."
+    return [text, "", *_table(["method", *(title(metric) for metric in metrics)], rows), ""]
+
+
+def _notes(section: Section) -> list[str]:
+    lines = [
+        "Small print: 95 % bootstrap interval over images, or ± the spread over splits (IS) or draws (KID)."
+        " Bold: best. Arrows: the better direction. Scores of different networks are not comparable.",
+        "",
+    ]
+    said: dict[str, list[str]] = {}
+    for metric, entries in section.entries.items():
+        for method, entry in entries.items():
+            notes = entry.result.notes if entry.result.status == "ok" else [entry.result.status]
+            for note in notes:
+                said.setdefault(f"{title(metric)}: {note}", []).append(method)
+    for note, methods in said.items():
+        lines.append(f"- {note}" if len(methods) == len(entries) else f"- {note} ({', '.join(methods)})")
+    return lines
+
+
+def _shown(section: Section) -> list[str]:
+    return [
+        metric
+        for metric, entries in section.entries.items()
+        if metric not in _NOT_SHOWN and any(entry.result.value is not None for entry in entries.values())
+    ]
+
+
+def _value_cell(entry: Entry) -> str:
+    result = entry.result
+    if result.value is None:
+        return "–"
+    value = number(result.name, result.value)
+    cell = f"**{value}**" if entry.rank == 1 else value
+    if result.ci_low is not None and result.ci_high is not None:
+        low, high = (number(result.name, bound) for bound in (result.ci_low, result.ci_high))
+        return f"{cell}<br><sub>{low} to {high}</sub>"
+    return cell if result.std is None else f"{cell}<br><sub>± {number(result.name, result.std)}</sub>"
+
+
+def _difference_cell(metric: str, difference: Difference | None) -> str:
+    if difference is None:
+        return "–"
+    p = "p < 0.001" if difference.wilcoxon_p < 0.001 else f"p = {difference.wilcoxon_p:.3f}"
+    interval = ""
+    if difference.ci_low is not None and difference.ci_high is not None:
+        low, high = (number(metric, bound, True) for bound in (difference.ci_low, difference.ci_high))
+        interval = f"{low} to {high}; "
+    return f"{number(metric, difference.mean, True)}<br><sub>{interval}{p}</sub>"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]

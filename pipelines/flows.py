@@ -1,0 +1,168 @@
+"""The Prefect flow: says when, where and with which GPU the stages of `dvc.yaml` run; what depends on what is DVC's to say.
+
+`python -m pipelines.flows` runs it here and now, with or without a Prefect server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+# On an empty PREFECT_HOME Prefect's own patience (20 s) is too short for its temporary server.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
+
+GPU_SLOT = "gpu"
+"""Global concurrency limit: `prefect gcl create gpu --limit N` lets N trainings run at once; without it any number may."""
+DATA_STAGES = ("download", "prepare", "masks")
+"""Stages that touch the outside world (networks, slow disks): worth another try."""
+KEPT_LINES = 20
+TERMINATION_SECONDS = 10
+
+
+@flow(name="benchmark", log_prints=True)
+def benchmark() -> None:
+    """Brings every stage of `dvc.yaml` up to date, then completes the MLflow record.
+
+    Raises:
+        RuntimeError: a stage failed; names it and ends with its last lines.
+    """
+    logger = get_run_logger()
+    stages = stages_to_run()
+    if not stages:
+        logger.info("all stages are up to date")
+    for stage in stages:
+        run = _task_for(stage)
+        run(stage)
+    record()
+
+
+def _task_for(stage: str):
+    kind = stage.partition("@")[0]
+    if kind in DATA_STAGES:
+        return run_data_stage.with_options(task_run_name=stage)
+    if kind == "train":
+        return run_training_stage.with_options(task_run_name=stage)
+    return run_stage.with_options(task_run_name=stage)
+
+
+@task(cache_policy=NO_CACHE)
+def run_stage(stage: str) -> None:
+    """Runs one DVC stage if it changed."""
+    _run_logged(["dvc", "repro", "--single-item", stage], stage)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[5, 30])
+def run_data_stage(stage: str) -> None:
+    """Runs one DVC stage that fetches or prepares data, three times at most."""
+    _run_logged(["dvc", "repro", "--single-item", stage], stage)
+
+
+@task(cache_policy=NO_CACHE)
+def run_training_stage(stage: str) -> None:
+    """Runs one training stage when a GPU slot is free; an interrupted training goes on from its checkpoint."""
+    with concurrency(GPU_SLOT, occupy=1):
+        _run_logged(["dvc", "repro", "--single-item", stage], stage)
+
+
+@task(cache_policy=NO_CACHE)
+def record() -> None:
+    """Completes the MLflow record; nothing is logged twice."""
+    _run_logged([sys.executable, "-m", "pipelines.record"], "record")
+
+
+# --- what DVC says ---------------------------------------------------------------------------------------------------
+
+
+def stages_to_run() -> list[str]:
+    """The stages that DVC finds changed, and all that depend on them, in an order that respects the DAG."""
+    needs = stage_graph()
+    changed = set(json.loads(_dvc("status", "--json")))
+    affected: list[str] = []
+    for stage in TopologicalSorter(needs).static_order():
+        if stage in changed or needs[stage] & set(affected):
+            affected.append(stage)
+    return affected
+
+
+def stage_graph() -> dict[str, set[str]]:
+    """Every stage -> the stages it needs, as `dvc dag` draws it."""
+    drawing = _dvc("dag", "--dot")
+    needs: dict[str, set[str]] = {}
+    for line in drawing.splitlines():
+        names = re.findall(r'"([^"]+)"', line)
+        for name in names:
+            needs.setdefault(name, set())
+        if "->" in line:
+            needs[names[1]].add(names[0])
+    return needs
+
+
+def _dvc(*arguments: str) -> str:
+    result = subprocess.run(["dvc", *arguments], capture_output=True, text=True, env=_environment(), check=False)
+    if result.returncode:
+        raise RuntimeError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip()}")
+    return result.stdout
+
+
+# --- one child process -----------------------------------------------------------------------------------------------
+
+
+def _run_logged(command: list[str], name: str) -> None:
+    """Runs a command with its output in the flow's log; whatever ends this function ends the command and its children."""
+    logger = get_run_logger()
+    last_lines: deque[str] = deque(maxlen=KEPT_LINES)
+    with _child(command) as process:
+        assert process.stdout is not None
+        for line in process.stdout:  # progress bars redraw with carriage returns: each redraw is a line here
+            if text := line.rstrip():
+                logger.info(text)
+                last_lines.append(text)
+        status = process.wait()
+    if status:
+        raise RuntimeError(f"{name} failed with exit status {status}:\n" + "\n".join(last_lines))
+
+
+@contextlib.contextmanager
+def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A child in a process group of its own; the whole group is gone when the block is left, however it is left."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(TERMINATION_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with the tools of its own virtual environment first on the path."""
+    tools = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
+
+
+if __name__ == "__main__":
+    benchmark()

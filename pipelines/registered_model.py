@@ -1,0 +1,31 @@
+"""What MLflow runs when the registered model is loaded: (image, mask) in, composite out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlflow.models
+import mlflow.pyfunc
+import numpy as np
+
+
+class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+    """Fills the holes of pictures of any size.
+
+    Input: a mapping with `image`, uint8 (N, H, W, 3) RGB, and `mask`, uint8 (N, H, W), 1 (or 255) = hole.
+    Output: uint8 (N, H, W, 3), known pixels bit for bit as they came.
+    """
+
+    def load_context(self, context: Any) -> None:
+        from pennet.inference import load_generator
+
+        self.generator = load_generator(context.artifacts["model_dir"])
+
+    def predict(self, context: Any, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> np.ndarray:
+        from pennet.inference import inpaint
+
+        pairs = zip(model_input["image"], model_input["mask"], strict=True)
+        return np.stack([inpaint(self.generator, image, mask) for image, mask in pairs])
+
+
+mlflow.models.set_model(Inpainter())

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+import pennet.metrics.distribution as distribution
+from pennet.metrics.distribution import frechet_distance, inception_score, kernel_distance
+
+RELATIVE = 1e-3
+
+
+def _features(count: int, size: int, seed: int, shift: float = 0.0) -> NDArray[np.float32]:
+    generator = np.random.default_rng(seed)
+    mix = np.random.default_rng(99).normal(size=(size, size)) / np.sqrt(size)
+    return (generator.normal(size=(count, size)) @ mix + shift).astype(np.float32)
+
+
+@pytest.mark.parametrize(("count", "splits"), [(200, 10), (37, 10), (10, 10), (25, 1), (7, 3)])
+def test_inception_score_against_torch_fidelity(count: int, splits: int) -> None:
+    logits = 3 * _features(count, 50, seed=count)
+    expected = isc_features_to_metric(torch.from_numpy(logits), splits=splits, shuffle=True, rng_seed=7)
+    mean, std = inception_score(logits, splits, seed=7)
+    assert mean == pytest.approx(expected["inception_score_mean"], rel=RELATIVE)
+    assert std == pytest.approx(expected["inception_score_std"], rel=RELATIVE, abs=1e-9)
+
+
+def test_inception_score_of_certain_and_varied_classes_is_their_number() -> None:
+    logits = 1000 * np.eye(5, dtype=np.float32)[np.arange(500) % 5]
+    assert inception_score(logits, 1, seed=0).mean == pytest.approx(5, rel=1e-6)
+
+
+def test_inception_score_of_equal_predictions_is_one() -> None:
+    assert inception_score(np.ones((40, 9), np.float32), 4, seed=0) == pytest.approx((1, 0))
+
+
+def test_inception_score_refuses_fewer_images_than_splits() -> None:
+    with pytest.raises(ValueError, match="each of its 10 splits, got 9"):
+        inception_score(np.zeros((9, 4), np.float32), 10, seed=0)
+
+
+@pytest.mark.parametrize(("count_a", "count_b", "size"), [(300, 300, 20), (120, 300, 40), (60, 50, 40)])
+def test_frechet_distance_against_torch_fidelity(count_a: int, count_b: int, size: int) -> None:
+    a, b = _features(count_a, size, 1, shift=0.3), _features(count_b, size, 2)
+    statistics = [fid_features_to_statistics(torch.from_numpy(x.astype(np.float64))) for x in (a, b)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=RELATIVE)
+
+
+def test_frechet_distance_without_full_rank_against_torch_fidelity() -> None:
+    a, b = _features(12, 64, 1, shift=0.5), _features(9, 64, 2)
+    statistics = [fid_features_to_statistics(torch.from_numpy(x.astype(np.float64))) for x in (a, b)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=RELATIVE)
+
+
+def test_frechet_distance_of_equal_covariances_is_the_squared_mean_distance() -> None:
+    a = _features(100, 16, 1).astype(np.float64)
+    shift = np.linspace(-1, 2, 16)
+    assert frechet_distance(a + shift, a) == pytest.approx((shift**2).sum(), rel=1e-9)
+
+
+def test_frechet_distance_of_scaled_features_is_the_closed_form() -> None:
+    a = _features(100, 16, 1).astype(np.float64)
+    a -= a.mean(axis=0)
+    trace = np.trace(np.cov(a, rowvar=False))
+    assert frechet_distance(3 * a, a) == pytest.approx((3 - 1) ** 2 * trace, rel=1e-9)
+
+
+def test_frechet_distance_of_a_set_to_itself_is_zero() -> None:
+    for count in (2, 10, 100):
+        a = _features(count, 32, 3)
+        assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("count_a", "count_b", "subset_size"), [(100, 100, 50), (60, 90, 30), (5, 5, 2)])
+def test_kernel_distance_against_torch_fidelity(count_a: int, count_b: int, subset_size: int) -> None:
+    a, b = _features(count_a, 24, 1, shift=0.4), _features(count_b, 24, 2)
+    options = {"kid_subsets": 20, "kid_subset_size": subset_size, "rng_seed": 7, "verbose": False}
+    expected = kid_features_to_metric(
+        torch.from_numpy(a.astype(np.float64)), torch.from_numpy(b.astype(np.float64)), **options
+    )
+    mean, std = kernel_distance(a, b, 20, subset_size, seed=7)
+    assert mean == pytest.approx(expected["kernel_inception_distance_mean"], rel=RELATIVE)
+    assert std == pytest.approx(expected["kernel_inception_distance_std"], rel=RELATIVE)
+
+
+def test_kernel_distance_does_not_depend_on_how_much_is_computed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b = _features(40, 24, 1, shift=0.4), _features(30, 24, 2)
+    whole = kernel_distance(a, b, 10, 15, seed=7)
+    monkeypatch.setattr(distribution, "_KERNEL_ENTRIES", 1)
+    assert kernel_distance(a, b, 10, 15, seed=7) == pytest.approx(whole, rel=1e-9)
+
+
+def test_kernel_distance_is_unbiased() -> None:
+    estimates = [kernel_distance(_features(20, 8, i), _features(20, 8, 1000 + i), 1, 20, seed=0).mean for i in range(300)]
+    standard_error = np.std(estimates) / np.sqrt(len(estimates))
+    assert abs(np.mean(estimates)) < 3 * standard_error
+
+
+def test_kernel_distance_subset_is_at_most_the_smaller_set() -> None:
+    a, b = _features(6, 8, 1, shift=1), _features(30, 8, 2)
+    assert kernel_distance(a, b, 5, 50, seed=0) == kernel_distance(a, b, 5, 6, seed=0)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_distances_refuse_sets_without_spread(count: int) -> None:
+    a, b = _features(count, 8, 1), _features(10, 8, 2)
+    with pytest.raises(ValueError, match="at least 2 images"):
+        frechet_distance(a, b)
+    with pytest.raises(ValueError, match="at least 2 images"):
+        kernel_distance(a, b, 5, 5, seed=0)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 40), size=st.integers(1, 30))
+def test_frechet_distance_is_symmetric_and_ignores_order(seed: int, count: int, size: int) -> None:
+    a, b = _features(count, size, seed), _features(count + 3, size, seed + 1, shift=0.5)
+    distance = frechet_distance(a, b)
+    assert frechet_distance(b, a) == pytest.approx(distance, rel=1e-6)
+    order = np.random.default_rng(seed).permutation(count)
+    assert frechet_distance(a[order], b) == pytest.approx(distance, rel=1e-6)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), low=st.floats(0.3, 1), factor=st.floats(1.5, 4))
+def test_distances_grow_with_the_shift(seed: int, low: float, factor: float) -> None:
+    base = _features(60, 10, seed)
+    near, far = _features(60, 10, seed + 1, shift=low), _features(60, 10, seed + 1, shift=low * factor)
+    assert frechet_distance(near, base) < frechet_distance(far, base)
+    assert kernel_distance(near, base, 1, 60, seed=0).mean < kernel_distance(far, base, 1, 60, seed=0).mean
