@@ -65,19 +65,15 @@ def fill_holes(
     shallow_patches = F.unfold(shallow, 4, stride=2, padding=1).transpose(1, 2)  # (B, hw, 16 D)
 
     rebuilt = []
-    for sample in range(len(deep)):  # one mask per sample: each has its own queries and keys
-        queries, keys = is_query[sample].nonzero()[:, 0], is_valid[sample].nonzero()[:, 0]
-        if len(queries) == 0 or len(keys) == 0:
-            rebuilt.append(shallow_patches[sample])
-            continue
-        filled = _attend(
-            deep_patches[sample, queries],
-            deep_patches[sample, keys],
-            shallow_patches[sample, keys],
-            softmax_scale,
-            affinity,
-        )
-        rebuilt.append(shallow_patches[sample].index_copy(0, queries, filled))
+    # One mask per sample: each has its own queries and keys.
+    for patches, values, is_query_here, is_valid_here in zip(
+        deep_patches.unbind(), shallow_patches.unbind(), is_query, is_valid, strict=True
+    ):
+        queries, keys = is_query_here.nonzero()[:, 0], is_valid_here.nonzero()[:, 0]
+        if len(queries) and len(keys):
+            filled = _attend(patches[queries], patches[keys], values[keys], softmax_scale, affinity)
+            values = values.index_copy(0, queries, filled)
+        rebuilt.append(values)
     rebuilt_map = F.fold(torch.stack(rebuilt).transpose(1, 2), (2 * height, 2 * width), 4, stride=2, padding=1) / 4
     starved = ~is_valid.any(dim=1)[:, None, None, None]
     return torch.where((shallow_mask > 0) & ~starved, rebuilt_map, shallow)

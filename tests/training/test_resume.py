@@ -1,0 +1,109 @@
+"""A training killed at any moment and started again ends with the bits of one that was never interrupted."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pennet.config import PENNetConfig, TrainConfig
+from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+from pennet.data.masks import rotated_square
+from pennet.inference import save_generator
+from pennet.recipes.pennet import PENNetRecipe
+from pennet.seeding import seed_everything
+from pennet.training import loop
+
+folder, steps = Path(sys.argv[1]), 14
+train = TrainConfig(seed=3, steps=steps, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True, colour_jitter=0.1,
+                    log_every_steps=2, sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
+recipe = PENNetConfig(num_levels=3, base_width=4, attention_mode="paper", attention_levels="all", affinity="cosine",
+                      softmax_scale=10.0, valid_threshold=0.1, dilations=[1, 2], discriminator_width=4,
+                      initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,
+                      valid_weight=1.0, pyramid_weight=0.5, learning_rate=1e-3, discriminator_learning_rate=1e-3,
+                      adam_betas=[0.5, 0.999], lr_milestones_steps=[5, 10], lr_decay_factor=0.5)
+seed_everything(train.seed, num_threads=1)
+images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
+dataset = InpaintingDataset(images, train.seed, train.flip, train.colour_jitter, rotated_square)
+
+
+def batches_from(step):
+    return batches(dataset, StepSampler(len(dataset), train.batch_size, train.seed, step, steps), num_workers=0)
+
+
+class Watcher:
+    def metrics(self, step, values):
+        print("step", step, flush=True)
+
+    def samples(self, step, generator):
+        pass
+
+
+result = loop.train(PENNetRecipe(recipe, torch.device("cpu"), False), batches_from, train, {"run": "resume test"},
+                    folder / "checkpoints", torch.device("cpu"), Watcher())
+save_generator(result.generator, "pennet", recipe, folder / "model")
+(folder / "history.txt").write_text(repr(result.history))
+print("resumed from", result.resumed_from_step, flush=True)
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def fingerprint(folder: Path) -> tuple[str, str]:
+    weights = (folder / "model" / "generator.safetensors").read_bytes()
+    return hashlib.sha256(weights).hexdigest(), (folder / "history.txt").read_text()
+
+
+def run_to_the_end(folder: Path) -> str:
+    output, _ = start(folder).communicate(timeout=120)
+    return output
+
+
+@pytest.mark.slow
+def test_training_killed_twice_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert "resumed from 0" in run_to_the_end(whole)
+
+    for line_to_die_at in ("step 4", "step 8"):
+        process = start(killed)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == line_to_die_at:
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait(timeout=30) == -signal.SIGKILL
+    assert not (killed / "model").exists()
+
+    output = run_to_the_end(killed)
+    assert "resumed from 0" not in output
+    assert fingerprint(killed) == fingerprint(whole)
+
+
+@pytest.mark.slow
+def test_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """Also while a checkpoint is being written: whatever lies there is never half a checkpoint."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    started = time.monotonic()
+    run_to_the_end(whole)
+    seconds = time.monotonic() - started
+    for share in (0.7, 0.8, 0.9):
+        process = start(killed)
+        time.sleep(share * seconds)
+        process.kill()
+        process.wait(timeout=30)
+    run_to_the_end(killed)
+    assert fingerprint(killed) == fingerprint(whole)
