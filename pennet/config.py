@@ -6,6 +6,7 @@ says what it means and in which unit.
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -253,6 +254,9 @@ def _build(kind: Any, value: Any, path: str, problems: list[str]) -> Any:
         return _build(next(a for a in args if a is not type(None)), value, path, problems)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{path}: expected a finite number, got {value!r}")
+        return value
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         problems.append(f"{path}: expected {kind.__name__}, got {value!r} ({type(value).__name__})")
         return value
@@ -364,6 +368,11 @@ def _check_values(config: Any, problems: list[str]) -> None:
                     if name not in known:
                         problems.append(f"methods.{kind}: {name!r} is not one of {', '.join(known)}")
             unit = 2**config.pennet.num_levels
+            if config.pennet.adversarial_weight and config.prepare.image_size_px < 47:
+                problems.append(
+                    f"prepare.image_size_px: {config.prepare.image_size_px} is too small for the discriminator, which needs"
+                    " 47 px; enlarge it or set pennet.adversarial_weight: 0"
+                )
             if config.prepare.image_size_px % unit:
                 problems.append(
                     f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 2**pennet.num_levels"

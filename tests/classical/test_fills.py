@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from pennet.classical import fill
+from pennet.data.masks import centre_square
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+MASK = centre_square(32, 32)
+
+
+@pytest.mark.parametrize("method", ["mean", "telea"])
+def test_fill_never_sees_the_hole(method: str) -> None:
+    changed = np.where(MASK[..., None] > 0, 255 - PICTURE, PICTURE)
+    assert np.array_equal(fill(method, PICTURE, MASK), fill(method, changed, MASK))
+
+
+@pytest.mark.parametrize("method", ["mean", "telea"])
+def test_fill_keeps_the_known_pixels(method: str) -> None:
+    assert np.array_equal(fill(method, PICTURE, MASK)[MASK == 0], PICTURE[MASK == 0])
+
+
+@pytest.mark.parametrize("method", ["mean", "telea"])
+def test_fill_of_a_flat_picture_is_that_picture(method: str) -> None:
+    flat = np.full((32, 32, 3), (10, 200, 30), np.uint8)
+    difference = np.abs(fill(method, flat, MASK).astype(int) - flat)
+    assert difference.max() <= {"mean": 0, "telea": 3}[method]  # OpenCV rounds on every step inwards
+
+
+def test_mean_is_the_rounded_mean_of_the_known_pixels() -> None:
+    expected = [round(PICTURE[..., channel][MASK == 0].mean()) for channel in range(3)]
+    assert fill("mean", PICTURE, MASK)[16, 16].tolist() == expected
+
+
+def test_telea_follows_a_gradient_better_than_the_mean() -> None:
+    ramp = np.tile(np.arange(0, 256, 8, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    errors = {m: np.abs(fill(m, ramp, MASK).astype(int) - ramp)[MASK > 0].mean() for m in ("mean", "telea")}
+    assert errors["telea"] < errors["mean"] / 2
+
+
+@pytest.mark.parametrize("method", ["mean", "telea"])
+def test_fill_without_known_pixels_is_refused(method: str) -> None:
+    with pytest.raises(ValueError, match="no pixel is known"):
+        fill(method, PICTURE, np.ones((32, 32), np.uint8))
+
+
+def test_unknown_method_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown classical method 'magic'"):
+        fill("magic", PICTURE, MASK)

@@ -1,0 +1,99 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pennet.config import Config, ConfigError, config_from_mapping
+from pipelines.params import load_params, read_yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return copy.deepcopy(read_yaml(ROOT / "params.yaml"))
+
+
+def problems(values: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config_from_mapping(Config, values, "params.yaml")
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("path", [Path("params.yaml"), *sorted((ROOT / "profiles").glob("*.yaml"))], ids=lambda p: p.name)
+def test_every_profile_is_valid_and_total(path: Path) -> None:
+    load_params(ROOT / path)
+
+
+def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None:
+    values["train"]["stepz"] = 3
+    del values["pennet"]["num_levels"]
+    values["masks"]["protocol"] = "center"
+    values["train"]["batch_size"] = "16"
+    found = "\n".join(problems(values))
+    assert "train.stepz: unknown key" in found
+    assert "pennet.num_levels: missing" in found
+    assert "masks.protocol: 'center' is not one of centre" in found
+    assert "train.batch_size: expected int, got '16' (str)" in found
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("train", "steps", 0, "train.steps: 0 must be positive"),
+        ("train", "steps", True, "train.steps: expected int, got True"),
+        ("train", "steps", 1.5, "train.steps: expected int"),
+        ("train", "ema_decay", 1.0, "train.ema_decay: 1.0 must be in [0, 1)"),
+        ("pennet", "dilations", [1, 2, 3], "pennet.dilations"),
+        ("pennet", "dilations", [], "pennet.dilations"),
+        ("pennet", "learning_rate", "1e-3 per step", "pennet.learning_rate: expected float"),
+        ("pennet", "learning_rate", float("nan"), "pennet.learning_rate"),
+        ("pennet", "adam_betas", [0.5], "pennet.adam_betas"),
+        ("pennet", "affinity", "dot", "pennet.affinity: 'dot' is not one of cosine, euclidean"),
+        ("prepare", "image_size_px", 70, "prepare.image_size_px: 70 is not a multiple of 2**pennet.num_levels (16)"),
+        ("prepare", "image_size_px", 32, "prepare.image_size_px: 32 is too small for the discriminator"),
+        ("runtime", "num_workers", -1, "runtime.num_workers: -1 must not be negative"),
+        ("evaluate", "extractors", ["vgg"], "evaluate.extractors[0]: 'vgg' is not one of"),
+    ],
+)
+def test_impossible_value_is_named(values: dict[str, Any], section: str, key: str, value: Any, expected: str) -> None:
+    values[section][key] = value
+    assert expected in "\n".join(problems(values))
+
+
+def test_integer_is_accepted_where_a_float_is_meant(values: dict[str, Any]) -> None:
+    values["pennet"]["hole_weight"] = 6
+    assert config_from_mapping(Config, values).pennet.hole_weight == 6.0
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("learning_rate: 0.002", "learning_rate: 2e-3"))
+    assert load_params(path).pennet.learning_rate == 0.002
+
+
+def test_released_mode_has_no_choice_of_affinity(values: dict[str, Any]) -> None:
+    values["pennet"] |= {"attention_mode": "released", "affinity": "euclidean"}
+    assert "pennet.affinity: 'euclidean' needs pennet.attention_mode: paper" in problems(values)
+
+
+def test_unknown_method_and_data_set_are_named(values: dict[str, Any]) -> None:
+    values["methods"]["classical"] = ["telae"]
+    values["datasets"] = ["terrain", "mars"]
+    found = "\n".join(problems(values))
+    assert "methods.classical: 'telae' is not one of mean, telea" in found
+    assert "names 'mars', which has no entry in sources" in found
+
+
+@pytest.mark.parametrize("text", ["train: [", "", "just words"])
+def test_file_that_is_no_mapping_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"params\.yaml"):
+        load_params(path)
+
+
+def test_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
