@@ -49,7 +49,7 @@ def evaluate(
     extractor: Annotated[
         list[ExtractorChoice],
         typer.Option(help="Network for IS, FID and KID; may be repeated. inception needs a download."),
-    ] = [ExtractorChoice.efflite0],  # noqa: B006  typer copies it
+    ] = [ExtractorChoice.efflite0],
     lpips: Annotated[list[LPIPSChoice], typer.Option(help="Backbone of LPIPS; may be repeated; none leaves it out.")] = [
         LPIPSChoice.alex
     ],

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -202,7 +203,7 @@ def extract_cached(
         try:
             with np.load(path, allow_pickle=False) as cached:
                 return Features(cached["features"], cached["logits"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, BadZipFile):
             path.unlink()
     computed = extract(extractor, load, count, batch_size, label)
     with replacing(path) as temporary:

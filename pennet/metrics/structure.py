@@ -52,25 +52,45 @@ def ssim(fake: Images, real: Images) -> Values:
 
     Source: Wang et al., Image quality assessment: from error visibility to structural similarity, 2004.
     """
-    check_pair(fake, real)
-    num_scales(*fake.shape[1:3])
-    return np.array([_moments(_unit(a), _unit(b)).ssim.mean() for a, b in zip(fake, real, strict=True)])
+    return structure(fake, real, scales=1).ssim
 
 
-def structure(fake: Images, real: Images) -> Structure:
+def structure(fake: Images, real: Images, scales: int | None = None) -> Structure:
     """SSIM and MS-SSIM of uint8 batches (N,H,W,C), sharing the finest scale.
 
-    MS-SSIM is the product over scales of contrast-structure (and, at the coarsest, SSIM) to the power of
-    the scale's weight, per channel, then the channel mean; negative factors count as 0. The weights of the
-    scales that fit are renormalised to sum to 1. `ms_ssim_name` says what the value is called.
+    MS-SSIM is the product over scales of contrast-structure (and, at the coarsest, SSIM) to the power of the
+    scale's weight, per channel, then the channel mean; negative factors count as 0. The weights of the scales that
+    fit are renormalised to sum to 1. `ms_ssim_name` says what the value is called.
+
+    Args:
+        fake: uint8 (N,H,W,C).
+        real: uint8 (N,H,W,C).
+        scales: how many at most; None: all that fit.
+
+    Raises:
+        ValueError: no uint8 batches of the same shape, or images smaller than the window.
 
     Source: Wang et al., Multiscale structural similarity for image quality assessment, 2003.
     """
     check_pair(fake, real)
-    scales = num_scales(*fake.shape[1:3])
+    scales = min(num_scales(*fake.shape[1:3]), scales or len(SCALE_WEIGHTS))
     weights = np.array(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS[:scales])
-    results = [_structure_of_one(a, b, weights) for a, b in zip(fake, real, strict=True)]
+    scratch = _Scratch()
+    results = [_structure_of_one(a, b, weights, scratch) for a, b in zip(fake, real, strict=True)]
     return Structure(*np.array(results, dtype=np.float64).reshape(-1, 2).T)
+
+
+class _Scratch:
+    """Arrays to compute in, used again for the next image: fresh memory costs as much as the arithmetic on it."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[object, ...], Floats] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> Floats:
+        key = (name, *shape)
+        if key not in self._arrays:
+            self._arrays[key] = np.empty(shape, np.float32)
+        return self._arrays[key]
 
 
 class _Similarity(NamedTuple):
@@ -80,54 +100,55 @@ class _Similarity(NamedTuple):
     contrast_structure: Values
 
 
-def _structure_of_one(fake: NDArray[np.uint8], real: NDArray[np.uint8], weights: Values) -> tuple[float, float]:
-    x, y = _unit(fake), _unit(real)
-    finest = similarity = _moments(x, y)
+def _structure_of_one(
+    fake: NDArray[np.uint8], real: NDArray[np.uint8], weights: Values, scratch: _Scratch
+) -> tuple[float, float]:
+    x = np.multiply(fake, np.float32(1 / 255), out=scratch("fake", fake.shape))
+    y = np.multiply(real, np.float32(1 / 255), out=scratch("real", real.shape))
+    finest = similarity = _similarity(x, y, scratch)
     product = np.ones(fake.shape[2])
     for scale, weight in enumerate(weights):
         if scale > 0:
             x, y = _halved(x), _halved(y)
-            similarity = _moments(x, y)
+            similarity = _similarity(x, y, scratch)
         is_coarsest = scale == len(weights) - 1
         factor = similarity.ssim if is_coarsest else similarity.contrast_structure
         product *= np.maximum(factor, 0) ** weight
     return float(finest.ssim.mean()), float(product.mean())
 
 
-def _moments(x: Floats, y: Floats) -> _Similarity:
-    # (Co)variances are differences of large numbers, but do not change when each image is shifted. Measured
-    # from the image's own mean colour they are exact on flat images and within 1e-4 of float64 on all others.
+def _similarity(x: Floats, y: Floats, scratch: _Scratch) -> _Similarity:
+    # (Co)variances are differences of large numbers, but do not change when each image is shifted. Measured from the
+    # image's own mean colour they are exact on flat images and within 1e-4 of float64 on all others.
     centre_x, centre_y = _channel_means(x), _channel_means(y)
-    x, y = _shifted(x, -centre_x), _shifted(y, -centre_y)
-    # Everything below is computed in place where it can be: allocation costs as much as arithmetic here.
-    energy = x * x
-    energy += y * y
-    mean_x, mean_y = _blurred(x), _blurred(y)
-    covariance = _blurred(x * y)
-    covariance -= mean_x * mean_y
-    variances = _blurred(energy)  # only the sum of the two variances is ever needed: one filter less
-    variances -= mean_x * mean_x
-    variances -= mean_y * mean_y
+    x = _shifted(x, -centre_x, scratch("centred x", x.shape))
+    y = _shifted(y, -centre_y, scratch("centred y", y.shape))
+    mean_x, mean_y = _blurred(x, "mean x", scratch), _blurred(y, "mean y", scratch)
+    product = np.multiply(mean_x, mean_y, out=scratch("product", mean_x.shape))
+    covariance = _blurred(np.multiply(x, y, out=scratch("x y", x.shape)), "covariance", scratch)
+    covariance -= product
+    x *= x
+    y *= y
+    x += y
+    variances = _blurred(x, "variances", scratch)  # only the two variances' sum is ever needed: one filter less
+    variances -= np.multiply(mean_x, mean_x, out=product)
+    variances -= np.multiply(mean_y, mean_y, out=product)
     covariance *= 2
     covariance += np.float32(_C2)
     variances += np.float32(_C2)
     contrast_structure = np.divide(covariance, variances, out=covariance)
 
-    mean_x, mean_y = _shifted(mean_x, centre_x), _shifted(mean_y, centre_y)
-    luminance = mean_x * mean_y
-    luminance *= 2
-    luminance += np.float32(_C1)
+    mean_x, mean_y = _shifted(mean_x, centre_x, mean_x), _shifted(mean_y, centre_y, mean_y)
+    similarity = np.multiply(mean_x, mean_y, out=product)
+    similarity *= 2
+    similarity += np.float32(_C1)
     mean_x *= mean_x
     mean_y *= mean_y
     mean_x += mean_y
     mean_x += np.float32(_C1)
-    luminance /= mean_x
-    luminance *= contrast_structure
-    return _Similarity(_channel_means(luminance), _channel_means(contrast_structure))
-
-
-def _unit(image: NDArray[np.uint8]) -> Floats:
-    return np.multiply(image, np.float32(1 / 255), dtype=np.float32)
+    similarity /= mean_x
+    similarity *= contrast_structure
+    return _Similarity(_channel_means(similarity), _channel_means(contrast_structure))
 
 
 def _gaussian() -> Floats:
@@ -139,11 +160,14 @@ def _gaussian() -> Floats:
 _GAUSSIAN = _gaussian()
 
 
-def _blurred(image: Floats) -> Floats:
+def _blurred(image: Floats, name: str, scratch: _Scratch) -> Floats:
     """The gaussian window's mean at every place where it fits: (H,W,C) to (H-10,W-10,C)."""
-    blurred = cv2.sepFilter2D(image, cv2.CV_32F, _GAUSSIAN, _GAUSSIAN, borderType=cv2.BORDER_REFLECT)
-    blurred = blurred.reshape(image.shape)  # OpenCV drops a channel axis of length 1
-    return np.ascontiguousarray(blurred[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX])
+    height, width, channels = image.shape
+    padded = scratch("blurred", image.shape)
+    cv2.sepFilter2D(image, cv2.CV_32F, _GAUSSIAN, _GAUSSIAN, dst=padded, borderType=cv2.BORDER_REFLECT)
+    blurred = scratch(name, (height - 2 * _BORDER_PX, width - 2 * _BORDER_PX, channels))
+    blurred[...] = padded[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
+    return blurred
 
 
 def _halved(image: Floats) -> Floats:
@@ -156,11 +180,12 @@ def _halved(image: Floats) -> Floats:
     return halved.reshape(size[1], size[0], channels)
 
 
-def _shifted(image: Floats, amounts: Values) -> Floats:
+def _shifted(image: Floats, amounts: Values, out: Floats) -> Floats:
     """Adds one amount per channel, as one row of the image: numpy is slow where the last axis is short."""
     height, width, _ = image.shape
     row = np.tile(amounts.astype(np.float32), width)
-    return (image.reshape(height, -1) + row).reshape(image.shape)
+    np.add(image.reshape(height, -1), row, out=out.reshape(height, -1))
+    return out
 
 
 def _channel_means(image: Floats) -> Values:

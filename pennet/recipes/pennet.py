@@ -51,7 +51,7 @@ class PENNetRecipe:
         self.discriminator = PatchDiscriminator(config.discriminator_width)
         for network in (self.generator, self.discriminator):
             initialise(network, config.initialisation)
-            network.to(device, memory_format=torch.channels_last)  # faster convolutions, the same numbers
+            network.to(device).to(memory_format=torch.channels_last)  # faster convolutions, the same numbers
         beta1, beta2 = config.adam_betas
         self.generator_optimizer = Adam(self.generator.parameters(), config.learning_rate, (beta1, beta2))
         self.discriminator_optimizer = Adam(

@@ -8,9 +8,7 @@ import pytest
 from pipelines.params import read_yaml, stage_sections
 from tests.architecture.closure import ROOT, import_closure
 
-STAGES: dict[str, Any] = {
-    name: stage.get("do", stage) for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items()
-}
+STAGES: dict[str, Any] = {name: stage.get("do", stage) for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items()}
 UNTRACKED_SECTIONS = {"runtime", "tracking"}
 
 

@@ -38,7 +38,9 @@ def test_each_tool_has_one_importer(tool: str) -> None:
     ["pennet.cli", "pipelines.download", "pipelines.prepare", "pipelines.train", "pipelines.evaluate", "pipelines.record"],
 )
 def test_module_starts_without_heavy_imports(module: str) -> None:
-    code = f"import sys, {module}; print(sorted(set(sys.modules) & {{'torch', 'torchvision', 'mlflow', 'pandas', 'skimage'}}))"
+    code = (
+        f"import sys, {module}; print(sorted(set(sys.modules) & {{'torch', 'torchvision', 'mlflow', 'pandas', 'skimage'}}))"
+    )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
 

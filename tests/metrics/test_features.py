@@ -121,6 +121,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return path, sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_inception_scores_against_torch_fidelity(stand_in: tuple[Path, str]) -> None:
     path, digest = stand_in
     real = pictures(6, 64, 64)
@@ -141,6 +142,7 @@ def test_inception_scores_against_torch_fidelity(stand_in: tuple[Path, str]) -> 
         batch_size=6,
         cuda=False,
         verbose=False,
+        save_cpu_ram=True,  # no worker processes
         feature_extractor_weights_path=str(path),
     )
     relative = 1e-3

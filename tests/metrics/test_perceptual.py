@@ -69,7 +69,7 @@ def test_lpips_without_the_backbone_package_is_unavailable(monkeypatch: pytest.M
 def test_load_arrays_reads_nested_arrays(tmp_path: Path) -> None:
     path = tmp_path / "arrays.pkl"
     arrays = {"a": {"b": np.arange(6, dtype=np.float32).reshape(2, 3)}}
-    for protocol in (2, 3, 4):
+    for protocol in (3, 4):
         path.write_bytes(pickle.dumps(arrays, protocol=protocol))
         np.testing.assert_array_equal(load_arrays(path)["a"]["b"], arrays["a"]["b"])
 

@@ -1,0 +1,118 @@
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import wilcoxon
+
+from pennet.metrics.comparison import Comparison, compare
+from pennet.metrics.scoring import Scores, score
+from pennet.metrics.tables import csv_text, markdown, title
+from tests.metrics.samples import noisy, pictures
+from tests.metrics.test_scoring import CONFIG, _masks, _pairs
+
+RATIOS = [0.05] * 6 + [0.25] * 6
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scores]:
+    real, masks = pictures(12, 32, 32), _masks(RATIOS, 32)
+    cache = tmp_path_factory.mktemp("cache")
+    return {
+        method: score(_pairs(noisy(real, sigma, seed=i), real, masks), CONFIG, torch.device("cpu"), cache)
+        for i, (method, sigma) in enumerate({"pennet": 10, "telea": 20, "mean": 30}.items())
+    }
+
+
+@pytest.fixture(scope="module")
+def comparison(scores: dict[str, Scores]) -> Comparison:
+    return _compare(scores)
+
+
+def _compare(scores: dict[str, Scores]) -> Comparison:
+    reports = {method: s.report for method, s in scores.items()}
+    tables = {method: s.per_image for method, s in scores.items()}
+    return compare(reports, tables, "pennet", resamples=200, seed=0)
+
+
+def test_compare_ranks_in_the_metrics_direction(comparison: Comparison) -> None:
+    for metric in ("l1", "psnr", "ssim"):
+        ranks = {m: e.rank for m, e in comparison.sections[0].entries[metric].items()}
+        assert ranks == {"pennet": 1, "telea": 2, "mean": 3}
+
+
+def test_compare_gives_equals_the_same_rank(scores: dict[str, Scores]) -> None:
+    twins = {"pennet": scores["telea"], "twin": scores["telea"], "best": scores["pennet"]}
+    entries = _compare(twins).sections[0].entries["l1"]
+    assert {m: e.rank for m, e in entries.items()} == {"pennet": 2, "twin": 2, "best": 1}
+    difference = entries["twin"].difference
+    assert difference is not None
+    assert (difference.mean, difference.wilcoxon_p) == (0, 1)
+
+
+def test_compare_measures_differences_on_the_same_images(scores: dict[str, Scores], comparison: Comparison) -> None:
+    a, b = scores["mean"].per_image.values["psnr"], scores["pennet"].per_image.values["psnr"]
+    difference = comparison.sections[0].entries["psnr"]["mean"].difference
+    assert difference is not None
+    assert difference.mean == pytest.approx((a - b).mean())
+    assert difference.wilcoxon_p == pytest.approx(wilcoxon(a - b).pvalue)
+    assert comparison.sections[0].entries["psnr"]["pennet"].difference is None
+
+
+def test_compare_has_a_section_for_each_filled_bin(scores: dict[str, Scores], comparison: Comparison) -> None:
+    assert [(s.name, s.n) for s in comparison.sections] == [("overall", 12), ("1-10%", 6), ("20-30%", 6)]
+    difference = comparison.sections[2].entries["l1"]["telea"].difference
+    values = [scores[m].per_image.values["l1"][6:] for m in ("telea", "pennet")]
+    assert difference is not None
+    assert difference.mean == pytest.approx(np.mean(values[0] - values[1]))
+
+
+def test_compare_of_one_bin_has_no_section_for_it(tmp_path: Path) -> None:
+    real = pictures(3, 32, 32)
+    scored = score(_pairs(noisy(real, 9), real, _masks([0.25] * 3, 32)), CONFIG, torch.device("cpu"), tmp_path)
+    assert [s.name for s in _compare({"pennet": scored}).sections] == ["overall"]
+
+
+def test_compare_refuses_methods_scored_on_other_images(scores: dict[str, Scores], tmp_path: Path) -> None:
+    real, masks = pictures(11, 32, 32), _masks(RATIOS[:11], 32)
+    other = score(_pairs(noisy(real, 9), real, masks), CONFIG, torch.device("cpu"), tmp_path)
+    with pytest.raises(ValueError, match="mean and pennet were scored with different images"):
+        _compare({"pennet": scores["pennet"], "mean": other})
+
+
+def test_markdown_bolds_the_best_and_shows_direction_interval_and_count(comparison: Comparison) -> None:
+    text = markdown(comparison, "terrain")
+    header, _, pennet, telea, *_ = [line for line in text.splitlines() if line.startswith("|")]
+    assert header.split(" | ")[1:5] == ["L1 ↓", "L1 in the hole ↓", "PSNR (dB) ↑", "SSIM ↑"]
+    best = comparison.sections[0].entries["psnr"]["pennet"].result
+    assert f"**{best.value:.2f}**<br><sub>{best.ci_low:.2f} to {best.ci_high:.2f}</sub>" in pennet
+    assert pennet.endswith("| 12 |")
+    assert "**" not in telea
+    assert "## Hole ratio 20-30%" in text
+    assert "Difference from pennet" in text
+
+
+def test_csv_text_has_every_number(comparison: Comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_text(comparison))))
+    entries = [(s, m, e) for s in comparison.sections for m, es in s.entries.items() for e in es]
+    assert len(rows) == len(entries)
+    row = next(r for r in rows if (r["section"], r["metric"], r["method"]) == ("overall", "l1", "mean"))
+    entry = comparison.sections[0].entries["l1"]["mean"]
+    assert entry.difference is not None
+    assert float(row["value"]) == entry.result.value
+    assert float(row["wilcoxon_p"]) == entry.difference.wilcoxon_p
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("ms_ssim", "MS-SSIM"),
+        ("ms_ssim_3", "MS-SSIM (3 scales)"),
+        ("fid_efflite0", "FID (efflite0)"),
+        ("lpips_alex", "LPIPS (alex)"),
+    ],
+)
+def test_title_of_a_metric(metric: str, expected: str) -> None:
+    assert title(metric) == expected

@@ -1,0 +1,89 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pennet.config import ConfigError
+from pennet.metrics.report import (
+    SCHEMA_VERSION,
+    BinResult,
+    ExtractorInfo,
+    MetricResult,
+    Report,
+    Settings,
+    read_report,
+    report_from_mapping,
+    write_report,
+)
+
+
+def _report() -> Report:
+    l1 = MetricResult("l1", 0.1, None, 4, 0.05, 0.2, "lower", None, [], "ok")
+    fid = MetricResult("fid_efflite0", 7.0, None, 4, None, None, "lower", "efflite0", ["biased"], "ok")
+    lpips = MetricResult("lpips_vgg", None, None, 0, None, None, "lower", "vgg", [], "unavailable: no file")
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        num_images=4,
+        height_px=64,
+        width_px=48,
+        settings=Settings(2000, 7, 10, 100, 50),
+        extractors={"efflite0": ExtractorInfo("bilinear", "ab")},
+        overall={m.name: m for m in (l1, fid, lpips)},
+        bins={"20-30%": BinResult(0.2, 0.3, 4, {"l1": l1})},
+    )
+
+
+def test_report_reads_back_as_written(tmp_path: Path) -> None:
+    write_report(tmp_path / "metrics.json", _report())
+    assert read_report(tmp_path / "metrics.json") == _report()
+
+
+def test_report_has_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:
+    report = _report()
+    reordered = dataclasses.replace(report, overall=dict(reversed(report.overall.items())))
+    for name, content in (("a", report), ("b", reordered)):
+        write_report(tmp_path / name, content)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["schema_version"], 99, "schema_version: 99, this version reads"),
+        (["num_images"], "4", "num_images: expected int"),
+        (["surprise"], 1, "surprise: unknown key"),
+        (["overall", "l1", "value"], None, "overall.l1.value: None does not fit the status 'ok'"),
+        (["overall", "l1", "value"], float("nan"), "overall.l1.value: expected a finite number"),
+        (["overall", "l1", "name"], "l2", "'l2' differs from its key"),
+        (["overall", "l1", "n"], 5, "overall.l1.n: 5 is not from 0 to 4"),
+        (["overall", "l1", "ci_high"], None, "must both be numbers or both be null"),
+        (["overall", "l1", "ci_low"], 0.3, "ci_low: 0.3 is above ci_high 0.2"),
+        (["overall", "l1", "better"], "bigger", "is not one of lower, higher"),
+        (["overall", "lpips_vgg", "status"], "broken", "'broken' is not ok, undefined"),
+        (["bins", "20-30%", "metrics", "l1", "n"], -1, "bins.20-30%.metrics.l1.n: -1"),
+    ],
+)
+def test_report_refuses_a_breach_of_the_schema(path: list[str], value: Any, message: str) -> None:
+    mapping = json.loads(json.dumps(dataclasses.asdict(_report())))
+    place = mapping
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ConfigError, match=r"metrics\.json") as caught:
+        report_from_mapping(mapping, "metrics.json")
+    assert message in str(caught.value)
+
+
+def test_report_that_is_broken_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        write_report(tmp_path / "metrics.json", dataclasses.replace(_report(), num_images=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
+def test_report_that_is_no_report_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(ConfigError, match="run the evaluation again"):
+        read_report(tmp_path / "metrics.json")

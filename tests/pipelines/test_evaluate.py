@@ -1,0 +1,147 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
+from pennet.metrics.report import read_report
+from pipelines import compare, evaluate, layout
+from tests.metrics.samples import noisy, pictures
+
+SIDE = 32
+NAMES = ["0003", "0010", "0011", "0042", "0100"]
+CONFIG = EvaluateConfig(
+    bootstrap_resamples=100,
+    seed=7,
+    extractors=["efflite0"],
+    inception_weights="",
+    is_splits=2,
+    kid_subsets=3,
+    kid_subset_size=4,
+    lpips_nets=[],
+    batch_size=2,
+    sheet_images=3,
+)
+RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0)
+METHODS = MethodsConfig(learned=["pennet"], classical=["telea"])
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set `d` with the outputs of two methods; telea's are noisier."""
+    monkeypatch.chdir(tmp_path)
+    images = pictures(len(NAMES), SIDE, SIDE)
+    masks = np.zeros((len(NAMES), SIDE, SIDE), np.uint8)
+    masks[:2, :8, :8] = 1
+    masks[2:, 8:24, 8:24] = 1
+    layout.prepared_dir("d").mkdir(parents=True)
+    layout.masks_dir("d").mkdir(parents=True)
+    np.save(layout.prepared_dir("d") / "test.npy", images)
+    np.save(layout.masks_dir("d") / "test.npy", masks)
+    with (layout.prepared_dir("d") / "manifest.csv").open("w", newline="") as file:
+        rows = [("train", 0, "0000")] + [("test", i, name) for i, name in enumerate(NAMES)]
+        csv.writer(file).writerows([("split", "index", "name"), *rows])
+    for method, sigma in (("pennet", 10), ("telea", 30)):
+        predictions = noisy(images, sigma)
+        for kind, pictures_ in (
+            ("prediction", predictions),
+            ("composite", np.where(masks[..., None] == 1, predictions, images)),
+        ):
+            folder = layout.outputs_dir("d", method) / kind
+            folder.mkdir(parents=True)
+            for name, picture in zip(NAMES, pictures_, strict=True):
+                Image.fromarray(picture).save(folder / f"{name}.png")
+    return tmp_path
+
+
+def _evaluate(method: str) -> Path:
+    evaluate.run("d", method, evaluate=CONFIG, runtime=RUNTIME)
+    return layout.report_dir("d", method)
+
+
+def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
+    folder = _evaluate("pennet")
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "per_image.csv", "sheet.png"]
+    report = read_report(folder / "metrics.json")
+    assert report.num_images == len(NAMES)
+    assert {name: b.n for name, b in report.bins.items()} == {"1-10%": 2, "20-30%": 3}
+    with (folder / "per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == NAMES
+    assert [float(row["hole_ratio"]) for row in rows] == [64 / 1024] * 2 + [0.25] * 3
+    images = np.load(layout.prepared_dir("d") / "test.npy")
+    composite = np.array(Image.open(layout.outputs_dir("d", "pennet") / "composite" / "0042.png"))
+    expected = np.abs(composite / 255.0 - images[3] / 255.0).mean()
+    assert float(rows[3]["l1"]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_evaluate_sheet_shows_input_prediction_composite_and_truth(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+
+    def sheet(rows: list[list[np.ndarray]], titles: list[str]) -> np.ndarray:
+        shown.append((rows, titles))
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr("pennet.pictures.sheet", sheet)
+    _evaluate("pennet")
+    ((rows, titles),) = shown
+    assert titles == ["input", "prediction", "composite", "ground truth"]
+    assert len(rows) == CONFIG.sheet_images
+    masked, prediction, composite, truth = rows[0]
+    hole = np.load(layout.masks_dir("d") / "test.npy")[0] == 1
+    assert np.all(masked[hole] == 255)
+    np.testing.assert_array_equal(masked[~hole], truth[~hole])
+    np.testing.assert_array_equal(composite[hole], prediction[hole])
+    np.testing.assert_array_equal(composite[~hole], truth[~hole])
+
+
+def test_evaluate_writes_the_same_bytes_again(project: Path) -> None:
+    first = {path.name: path.read_bytes() for path in _evaluate("pennet").iterdir()}
+    assert {path.name: path.read_bytes() for path in _evaluate("pennet").iterdir()} == first
+
+
+def test_evaluate_without_a_composite_names_it(project: Path) -> None:
+    (layout.outputs_dir("d", "pennet") / "composite" / "0011.png").unlink()
+    with pytest.raises(ValueError, match=r"composite: lacks 1 pictures \(0011.png\); run inpaint again"):
+        _evaluate("pennet")
+    assert not layout.report_dir("d", "pennet").exists()
+
+
+def test_evaluate_with_a_composite_of_another_size_names_it(project: Path) -> None:
+    Image.new("RGB", (8, 8)).save(layout.outputs_dir("d", "pennet") / "composite" / "0011.png")
+    with pytest.raises(ValueError, match=r"0011.png: has shape \(8, 8, 3\)"):
+        _evaluate("pennet")
+    assert not layout.report_dir("d", "pennet").exists()
+
+
+def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
+    for method in METHODS.all:
+        _evaluate(method)
+    compare.run("d", methods=METHODS, evaluate=CONFIG)
+    folder = layout.comparison_dir("d")
+    content = json.loads((folder / "comparison.json").read_text())
+    assert content["reference"] == "pennet"
+    assert [section["name"] for section in content["sections"]] == ["overall", "1-10%", "20-30%"]
+    entries = content["sections"][0]["entries"]["l1_hole"]
+    assert [entries[m]["rank"] for m in ("pennet", "telea")] == [1, 2]
+    assert entries["telea"]["difference"]["mean"] > 0
+    assert entries["pennet"]["difference"] is None
+    assert content["sections"][0]["entries"]["fid_efflite0"]["telea"]["difference"] is None
+    assert "| pennet | **" in (folder / "comparison.md").read_text()
+    with (folder / "comparison.csv").open(newline="") as file:
+        assert {row["method"] for row in csv.DictReader(file)} == {"pennet", "telea"}
+
+
+def test_compare_without_pennet_measures_from_the_first_method(project: Path) -> None:
+    _evaluate("telea")
+    compare.run("d", methods=MethodsConfig(learned=[], classical=["telea"]), evaluate=CONFIG)
+    assert json.loads((layout.comparison_dir("d") / "comparison.json").read_text())["reference"] == "telea"
+
+
+def test_compare_before_evaluation_names_the_missing_file(project: Path) -> None:
+    _evaluate("pennet")
+    with pytest.raises(OSError, match=r"telea/metrics\.json"):
+        compare.run("d", methods=METHODS, evaluate=CONFIG)

@@ -1,0 +1,136 @@
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pennet.cli import app
+from pennet.metrics import pixel
+from pennet.metrics.report import read_report
+from tests.metrics.samples import noisy, pictures
+
+REAL = pictures(4, 32, 32)
+FAKE = noisy(REAL, 20)
+
+
+def _folder(path: Path, images: np.ndarray, suffix: str = ".png") -> Path:
+    path.mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(path / f"{i:03}{suffix}")
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    return _folder(tmp_path / "real", REAL), _folder(tmp_path / "fake", FAKE)
+
+
+def _evaluate(*arguments: object) -> tuple[int, str]:
+    fast = ["--extractor", "none", "--lpips", "none", "--device", "cpu"]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments), *fast])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output
+
+
+def test_evaluate_prints_and_writes_every_metric(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    masks = np.zeros((4, 32, 32), np.uint8)
+    masks[:, :16, :16] = 255
+    mask_dir = _folder(tmp_path / "masks", masks)
+    written = ["--json", tmp_path / "out.json", "--csv", tmp_path / "out.csv"]
+    code, output = _evaluate(*folders, "--masks", mask_dir, *written)
+    assert code == 0, output
+    report = read_report(tmp_path / "out.json")
+    assert report.overall["l1"].value == pytest.approx(pixel.l1(FAKE, REAL).mean(), abs=1e-12)
+    hole = (masks > 0).astype(np.uint8)
+    assert report.overall["l1_hole"].value == pytest.approx(pixel.l1_hole(FAKE, REAL, hole).mean(), abs=1e-12)
+    for name in report.overall:
+        assert name in output
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["000", "001", "002", "003"]
+    assert {row["hole_ratio"] for row in rows} == {"0.25"}
+
+
+def test_evaluate_with_networks_prints_their_names(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    options = ["--device", "cpu", "--cache-dir", str(tmp_path / "cache")]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, folders), *options])
+    assert result.exit_code == 0, result.output
+    for name in ("is_efflite0", "fid_efflite0", "kid_efflite0", "lpips_alex"):
+        assert name in result.output
+    assert (tmp_path / "cache").is_dir()
+
+
+def test_evaluate_matches_names_without_suffix(tmp_path: Path) -> None:
+    real, fake = _folder(tmp_path / "real", REAL, ".bmp"), _folder(tmp_path / "fake", REAL)
+    code, output = _evaluate(real, fake)
+    assert code == 0
+    assert "infinite" not in output.split("psnr")[0]
+
+
+def test_evaluate_of_missing_and_extra_names_lists_the_first(folders: tuple[Path, Path]) -> None:
+    real, fake = folders
+    for i in range(5):
+        Image.fromarray(REAL[0]).save(real / f"only_real_{i}.png")
+    Image.fromarray(REAL[0]).save(fake / "only_fake.png")
+    code, output = _evaluate(real, fake)
+    assert code == 1
+    text = " ".join(output.split())
+    assert "lacks 5 of them: only_real_0, only_real_1, only_real_2 and 2 more" in text
+    assert "only_fake" in text
+    assert "Traceback" not in output
+
+
+def test_evaluate_of_another_size_names_the_file(folders: tuple[Path, Path]) -> None:
+    Image.fromarray(REAL[0][:20]).save(folders[1] / "002.png")
+    code, output = _evaluate(*folders)
+    assert code == 1
+    assert "002.png (32x20)" in output
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture"])
+def test_evaluate_of_a_broken_picture_names_the_file(folders: tuple[Path, Path], content: bytes) -> None:
+    (folders[1] / "001.png").write_bytes(content)
+    code, output = _evaluate(*folders)
+    assert code == 1
+    assert "001.png: cannot be read as a picture" in output
+
+
+def test_evaluate_of_a_truncated_picture_names_the_file(folders: tuple[Path, Path]) -> None:
+    path = folders[1] / "001.png"
+    path.write_bytes(path.read_bytes()[:-900])
+    code, output = _evaluate(*folders)
+    assert code == 1
+    assert "001.png: cannot be read as a picture" in output
+
+
+def test_evaluate_of_no_folder_or_no_pictures_is_one_error(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    code, output = _evaluate(folders[0], tmp_path / "absent")
+    assert (code, "absent: no such folder" in output) == (1, True)
+    (tmp_path / "empty").mkdir()
+    code, output = _evaluate(folders[0], tmp_path / "empty")
+    assert (code, "empty: no pictures" in output) == (1, True)
+
+
+def test_evaluate_of_ambiguous_names_is_one_error(folders: tuple[Path, Path]) -> None:
+    Image.fromarray(REAL[0]).save(folders[1] / "001.bmp")
+    code, output = _evaluate(*folders)
+    assert (code, "differ only in their suffix" in output) == (1, True)
+
+
+def test_help_starts_fast() -> None:
+    start = time.monotonic()
+    command = [sys.executable, "-c", "import sys; sys.argv = ['pennet', '--help']; from pennet.cli import main; main()"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert time.monotonic() - start < 3
+    assert "evaluate" in result.stdout
+
+
+def test_cli_imports_no_heavy_library() -> None:
+    code = "import sys, pennet.cli; print([m for m in ('torch', 'numpy', 'scipy', 'cv2') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
