@@ -57,6 +57,10 @@ ui: $(STAMP) ## look at runs and models: MLflow on port 5000
 up: $(STAMP) ## a Prefect server with the nightly schedule and its worker; Ctrl-C stops both
 	$(BIN)/python -m pipelines.serve
 
+.PHONY: run
+run: $(STAMP) ## run the nightly deployment now, on the server that `make up` started
+	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} $(BIN)/prefect deployment run benchmark/nightly
+
 .PHONY: bench
 bench: $(STAMP) ## time the hot spots against their references
 	$(BIN)/python -m benchmarks.attention

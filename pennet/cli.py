@@ -1,4 +1,4 @@
-"""The command line of the library: `pennet evaluate REAL FAKE`."""
+"""The command line of the library: `pennet inpaint`, `pennet pack`, `pennet evaluate`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,46 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `evaluate` a command of its own, however few commands there are."""
+@app.command()
+def inpaint(
+    image: Annotated[Path, typer.Argument(help="The picture, of any size.")],
+    mask: Annotated[Path, typer.Argument(help="White where it is to be filled, black elsewhere; the picture's size.")],
+    output: Annotated[Path, typer.Argument(help="Where the result goes (PNG).")],
+    model: Annotated[Path, typer.Option(help="Folder of a trained generator, made by the train stage.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Fill the hole of one picture; every known pixel keeps its value."""
+    try:
+        from pennet.data.images import read_mask, read_rgb
+        from pennet.inference import inpaint as fill
+        from pennet.inference import load_generator
+        from pennet.pictures import save_png
+        from pennet.seeding import choose_device
+
+        if output.suffix.lower() != ".png":
+            raise ValueError(f"{output}: the result is a PNG; choose a name that ends in .png")
+        picture, hole = read_rgb(image), read_mask(mask)
+        generator = load_generator(model).to(choose_device(device))
+        save_png(output, fill(generator, picture, hole))
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def pack(
+    photos: Annotated[Path, typer.Argument(help="Folder of photos, with subfolders; one subfolder stays in one split.")],
+    archive: Annotated[Path, typer.Argument(help="The zip file to write.")],
+    test_ratio: Annotated[float, typer.Option(help="Share kept for the test.")] = 0.2,
+) -> None:
+    """Make a data set of your own photos; prints what to add to params.yaml."""
+    from pennet.data.pack import pack as pack_folder
+
+    try:
+        num_train, num_test, sha256 = pack_folder(photos, archive, test_ratio)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    typer.echo(f"{archive}: {num_train} training and {num_test} test photos. Add to params.yaml:")
+    typer.echo(f"datasets: [{archive.stem}]\nsources:\n  {archive.stem}:\n    archive: {archive}\n    sha256: {sha256}")
 
 
 @app.command()

@@ -76,6 +76,8 @@ class TrainConfig:
     """bfloat16 autocast on CUDA; on a CPU it is refused."""
     flip: bool
     """Mirror training images at random."""
+    quarter_turns: bool
+    """Turn training images by a random multiple of 90 degrees: for pictures without an up and a down, such as ground."""
     colour_jitter: float
     """Largest relative change of brightness, contrast and saturation, in [0, 1)."""
     log_every_steps: int

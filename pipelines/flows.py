@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 # On an empty PREFECT_HOME Prefect's own patience (20 s) is too short for its temporary server.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
@@ -24,12 +20,13 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
+from pipelines.process import child, environment
+
 GPU_SLOT = "gpu"
 """Global concurrency limit: `prefect gcl create gpu --limit N` lets N trainings run at once; without it any number may."""
 DATA_STAGES = ("download", "prepare", "masks")
 """Stages that touch the outside world (networks, slow disks): worth another try."""
 KEPT_LINES = 20
-TERMINATION_SECONDS = 10
 
 
 @flow(name="benchmark", log_prints=True)
@@ -111,7 +108,7 @@ def stage_graph() -> dict[str, set[str]]:
 
 
 def _dvc(*arguments: str) -> str:
-    result = subprocess.run(["dvc", *arguments], capture_output=True, text=True, env=_environment(), check=False)
+    result = subprocess.run(["dvc", *arguments], capture_output=True, text=True, env=environment(), check=False)
     if result.returncode:
         raise RuntimeError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip()}")
     return result.stdout
@@ -124,7 +121,7 @@ def _run_logged(command: list[str], name: str) -> None:
     """Runs a command with its output in the flow's log; whatever ends this function ends the command and its children."""
     logger = get_run_logger()
     last_lines: deque[str] = deque(maxlen=KEPT_LINES)
-    with _child(command) as process:
+    with child(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:  # progress bars redraw with carriage returns: each redraw is a line here
             if text := line.rstrip():
@@ -133,35 +130,6 @@ def _run_logged(command: list[str], name: str) -> None:
         status = process.wait()
     if status:
         raise RuntimeError(f"{name} failed with exit status {status}:\n" + "\n".join(last_lines))
-
-
-@contextlib.contextmanager
-def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """A child in a process group of its own; the whole group is gone when the block is left, however it is left."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=_environment(),
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(TERMINATION_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment, with the tools of its own virtual environment first on the path."""
-    tools = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
         self.generator = load_generator(context.artifacts["model_dir"])
 
-    def predict(self, context: Any, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> np.ndarray:
+    # No type hints: MLflow would read them as a signature, and has none for a mapping of arrays.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         from pennet.inference import inpaint
 
         pairs = zip(model_input["image"], model_input["mask"], strict=True)

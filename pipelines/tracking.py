@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 FINGERPRINT_TAG = "pennet.fingerprint"
 RECORDED_TAG = "pennet.recorded"
+EXPECTED_WARNINGS = (
+    "The specified dataset source can",
+    "Hint: Inferred schema contains integer",
+    ".*An input example was not",
+    ".*Add type hints",
+)
+"""What MLflow says about every data set read from a folder and every model logged with a signature of its own."""
 SAMPLE_COMPOSITES = 8
 """Test composites in the run, for the image grid of MLflow's compare page."""
 
@@ -131,6 +139,8 @@ def record(dataset: str, method: str, tracking: TrackingConfig) -> bool:
         if known is not None and known.data.tags.get(RECORDED_TAG) == content and known.info.status == "FINISHED":
             return False
         _open_run(dataset, method, fingerprint, tracking)
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message, UserWarning)
         try:
             _log_curves(model_dir / "history.csv")
             _log_test_metrics(report)

@@ -49,6 +49,7 @@ def run(
         np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r"),
         seed=train.seed,
         flip=train.flip,
+        quarter_turns=train.quarter_turns,
         colour_jitter=train.colour_jitter,
         mask_function=rotated_square,
     )

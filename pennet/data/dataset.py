@@ -40,6 +40,7 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
         images: uint8 (N, H, W, 3), may be memory-mapped.
         seed: of augmentation and masks.
         flip: mirror at random.
+        quarter_turns: turn by a random multiple of 90°; needs square pictures.
         colour_jitter: j; brightness, contrast and saturation are each multiplied by U(1 - j, 1 + j).
         mask_function: (generator, height, width) -> mask.
     """
@@ -49,12 +50,14 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
         images: NDArray[np.uint8],
         seed: int,
         flip: bool,
+        quarter_turns: bool,
         colour_jitter: float,
         mask_function: Callable[[np.random.Generator, int, int], Mask],
     ):
         self.images = images
         self.seed = seed
         self.flip = flip
+        self.quarter_turns = quarter_turns
         self.colour_jitter = colour_jitter
         self.mask_function = mask_function
 
@@ -68,6 +71,8 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
         picture = np.asarray(self.images[index])
         if self.flip and rng.random() < 0.5:
             picture = picture[:, ::-1]
+        if self.quarter_turns:
+            picture = np.rot90(picture, int(rng.integers(4)))
         image = jitter_colours(to_float(picture), self.colour_jitter, rng)
         mask = self.mask_function(rng, *picture.shape[:2])
         return image, torch.from_numpy(mask[None].astype(np.float32))

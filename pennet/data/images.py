@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 Picture = NDArray[np.uint8]
@@ -17,7 +17,7 @@ Picture = NDArray[np.uint8]
 
 def to_float(pictures: Picture) -> Tensor:
     """uint8 (N, H, W, 3), or one picture (H, W, 3) -> float32 (N, 3, H, W), or (3, H, W), in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).movedim(-1, -3).float().div(127.5).sub(1).contiguous()
+    return torch.from_numpy(np.array(pictures)).movedim(-1, -3).float().div(127.5).sub(1).contiguous()
 
 
 def to_uint8(pictures: Tensor) -> Picture:
@@ -33,7 +33,8 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
         file: a path, or an open binary file.
         name: what to call an open file in an error.
 
-    Grey and palette pictures become RGB; transparency is refused, because what lies under it is anybody's guess.
+    Grey and palette pictures become RGB, a camera's note on which side is up is followed; transparency is refused, because
+    what lies under it is anybody's guess.
 
     Raises:
         ValueError: not a picture, truncated, or transparent; names the file.
@@ -44,9 +45,22 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
             image.load()
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
                 raise ValueError(f"{path}: has transparency; flatten it onto a background first")
-            return np.array(image.convert("RGB"))
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Reads a mask, white (above 127) = hole: (H, W) uint8 in {0, 1}.
+
+    Raises:
+        ValueError: not a picture, or truncated; names the file.
+    """
+    try:
+        with Image.open(path) as image:
+            return (np.array(ImageOps.exif_transpose(image).convert("L")) > 127).astype(np.uint8)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: cannot be read as a mask ({error}); repair or remove it") from error
 
 
 def resize_square(picture: Picture, size_px: int) -> Picture:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from pennet.data.images import read_rgb
+from pennet.data.images import read_mask, read_rgb
 from pennet.metrics.scoring import Pairs
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -44,7 +42,7 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
         names,
         fake=lambda i: read_rgb(folders["fake"][names[i]]),
         real=lambda i: read_rgb(folders["real"][names[i]]),
-        mask=None if masks is None else lambda i: _read_mask(folders["masks"][names[i]]),
+        mask=None if masks is None else lambda i: read_mask(folders["masks"][names[i]]),
     )
 
 
@@ -76,14 +74,6 @@ def _size_px(path: Path) -> tuple[int, int]:
             return image.size
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
-
-
-def _read_mask(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return (np.array(image.convert("L")) > 127).astype(np.uint8)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read as a mask ({error}); repair or remove it") from error
 
 
 def _first(items: Iterable[str]) -> str:

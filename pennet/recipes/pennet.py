@@ -57,10 +57,10 @@ class PENNetRecipe:
         self.discriminator_optimizer = Adam(
             self.discriminator.parameters(), config.discriminator_learning_rate, (beta1, beta2)
         )
-        self.schedules = [
+        self.generator_schedule, self.discriminator_schedule = (
             MultiStepLR(optimizer, config.lr_milestones_steps, config.lr_decay_factor)
             for optimizer in (self.generator_optimizer, self.discriminator_optimizer)
-        ]
+        )
 
     def update(self, batch: Batch) -> dict[str, float]:
         """See `pennet.training.loop.Recipe`: `generator` is the weighted sum, the others are unweighted."""
@@ -80,6 +80,7 @@ class PENNetRecipe:
                 fake_logits = self.discriminator(composited.detach())
             losses["discriminator"] = discriminator_loss(real_logits.float(), fake_logits.float(), config.adversarial_loss)
             _step(self.discriminator_optimizer, losses["discriminator"], "discriminator")
+            self.discriminator_schedule.step()
 
         # Generator: L1 in and around the hole, at every scale, and to be taken for real.
         losses["hole_l1"] = hole_l1(prediction, batch.image, batch.mask)
@@ -99,9 +100,7 @@ class PENNetRecipe:
             self.discriminator.requires_grad_(True)
         losses["generator"] = total
         _step(self.generator_optimizer, total, "generator")
-
-        for schedule in self.schedules:
-            schedule.step()
+        self.generator_schedule.step()
         return {name: loss.item() for name, loss in losses.items()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -117,8 +116,8 @@ class PENNetRecipe:
             "discriminator": self.discriminator,
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
-            "generator_schedule": self.schedules[0],
-            "discriminator_schedule": self.schedules[1],
+            "generator_schedule": self.generator_schedule,
+            "discriminator_schedule": self.discriminator_schedule,
         }
 
 

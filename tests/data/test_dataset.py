@@ -9,8 +9,8 @@ from pennet.data.masks import rotated_square
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
 
 
-def make_dataset(flip: bool = True, colour_jitter: float = 0.1) -> InpaintingDataset:
-    return InpaintingDataset(IMAGES, seed=3, flip=flip, colour_jitter=colour_jitter, mask_function=rotated_square)
+def make_dataset(flip: bool = True, quarter_turns: bool = False, colour_jitter: float = 0.1) -> InpaintingDataset:
+    return InpaintingDataset(IMAGES, 3, flip, quarter_turns, colour_jitter, rotated_square)
 
 
 def collect(first_step: int, last_step: int, num_workers: int = 0) -> list[Batch]:
@@ -67,6 +67,14 @@ def test_flip_mirrors_about_half_of_the_samples() -> None:
     mirrored = to_float(IMAGES[1]).flip(-1)
     count = sum(torch.equal(dataset[(epoch, 1)][0], mirrored) for epoch in range(200))
     assert 70 <= count <= 130
+
+
+def test_quarter_turns_are_all_drawn() -> None:
+    dataset = make_dataset(flip=False, quarter_turns=True, colour_jitter=0)
+    turned = [to_float(np.rot90(IMAGES[1], turns)) for turns in range(4)]
+    counts = [sum(torch.equal(dataset[(epoch, 1)][0], image) for epoch in range(200)) for image in turned]
+    assert sum(counts) == 200
+    assert min(counts) >= 30
 
 
 def test_jitter_stays_in_range_and_near_the_image() -> None:

@@ -25,8 +25,8 @@ from pennet.seeding import seed_everything
 from pennet.training import loop
 
 folder, steps = Path(sys.argv[1]), 14
-train = TrainConfig(seed=3, steps=steps, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True, colour_jitter=0.1,
-                    log_every_steps=2, sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
+train = TrainConfig(seed=3, steps=steps, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True, quarter_turns=True,
+                    colour_jitter=0.1, log_every_steps=2, sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
 recipe = PENNetConfig(num_levels=3, base_width=4, attention_mode="paper", attention_levels="all", affinity="cosine",
                       softmax_scale=10.0, valid_threshold=0.1, dilations=[1, 2], discriminator_width=4,
                       initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,
@@ -34,7 +34,7 @@ recipe = PENNetConfig(num_levels=3, base_width=4, attention_mode="paper", attent
                       adam_betas=[0.5, 0.999], lr_milestones_steps=[5, 10], lr_decay_factor=0.5)
 seed_everything(train.seed, num_threads=1)
 images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
-dataset = InpaintingDataset(images, train.seed, train.flip, train.colour_jitter, rotated_square)
+dataset = InpaintingDataset(images, train.seed, train.flip, train.quarter_turns, train.colour_jitter, rotated_square)
 
 
 def batches_from(step):

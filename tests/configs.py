@@ -1,0 +1,51 @@
+"""Small configurations for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pennet.config import PENNetConfig, TrainConfig
+
+
+def small_recipe(**changes: Any) -> PENNetConfig:
+    values: dict[str, Any] = {
+        "num_levels": 3,
+        "base_width": 4,
+        "attention_mode": "paper",
+        "attention_levels": "all",
+        "affinity": "cosine",
+        "softmax_scale": 10.0,
+        "valid_threshold": 0.1,
+        "dilations": [1, 2],
+        "discriminator_width": 4,
+        "initialisation": "kaiming",
+        "adversarial_loss": "hinge",
+        "adversarial_weight": 0.1,
+        "hole_weight": 6.0,
+        "valid_weight": 1.0,
+        "pyramid_weight": 0.5,
+        "learning_rate": 1e-3,
+        "discriminator_learning_rate": 1e-3,
+        "adam_betas": [0.5, 0.999],
+        "lr_milestones_steps": [5, 10],
+        "lr_decay_factor": 0.5,
+    }
+    return PENNetConfig(**values | changes)
+
+
+def small_train(**changes: Any) -> TrainConfig:
+    values: dict[str, Any] = {
+        "seed": 3,
+        "steps": 6,
+        "batch_size": 3,
+        "ema_decay": 0.9,
+        "mixed_precision": False,
+        "flip": True,
+        "quarter_turns": True,
+        "colour_jitter": 0.1,
+        "log_every_steps": 1,
+        "sample_every_steps": 2,
+        "num_samples": 1,
+        "checkpoint_every_steps": 2,
+    }
+    return TrainConfig(**values | changes)

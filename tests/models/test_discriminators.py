@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from pennet.models.discriminators import PatchDiscriminator
+from pennet.models.initialisation import initialise
+
+
+def test_discriminator_makes_a_map_of_logits() -> None:
+    assert PatchDiscriminator(4)(torch.zeros(2, 3, 256, 256)).shape == (2, 1, 27, 27)
+    assert PatchDiscriminator(4)(torch.zeros(1, 3, 47, 47)).shape == (1, 1, 1, 1)
+
+
+def test_spectral_norm_bounds_each_convolution() -> None:
+    discriminator = PatchDiscriminator(8)
+    initialise(discriminator, "kaiming")
+    for _ in range(30):  # one power iteration a forward pass
+        discriminator(torch.rand(1, 3, 47, 47))
+    for conv in discriminator.convs:
+        assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("normal", 0.02), ("kaiming", (2 / (1 + 0.2**2) / (64 * 9)) ** 0.5)])
+def test_initialise_draws_the_spread_it_names(kind: str, expected: float) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(64, 64, 3)
+    initialise(conv, kind)
+    assert conv.weight.std().item() == pytest.approx(expected, rel=0.03)
+    assert not conv.bias.any()
+
+
+def test_initialise_reaches_the_learned_weight_behind_spectral_norm() -> None:
+    discriminator = PatchDiscriminator(4)
+    before = discriminator.convs[0].parametrizations.weight.original.clone()
+    initialise(discriminator, "normal")
+    after = discriminator.convs[0].parametrizations.weight.original
+    assert not torch.equal(before, after)
+    assert after.std().item() == pytest.approx(0.02, rel=0.2)

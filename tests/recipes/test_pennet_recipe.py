@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from pennet.compositing import composite
+from pennet.data.dataset import Batch
+from pennet.losses import discriminator_loss
+from pennet.recipes.pennet import PENNetRecipe
+from tests.configs import small_recipe
+
+CPU = torch.device("cpu")
+
+
+def make_batch(size: int = 48) -> Batch:
+    torch.manual_seed(1)
+    mask = torch.zeros(2, 1, size, size)
+    mask[..., 8:24, 8:24] = 1
+    return Batch(torch.rand(2, 3, size, size) * 2 - 1, mask)
+
+
+def test_update_reports_the_weighted_sum_of_its_losses() -> None:
+    config = small_recipe()
+    losses = PENNetRecipe(config, CPU, False).update(make_batch())
+    expected = (
+        config.hole_weight * losses["hole_l1"]
+        + config.valid_weight * losses["valid_l1"]
+        + config.pyramid_weight * losses["pyramid_l1"]
+        + config.adversarial_weight * losses["adversarial"]
+    )
+    assert losses["generator"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_updates_lower_the_loss_of_a_batch() -> None:
+    torch.manual_seed(0)
+    recipe, batch = PENNetRecipe(small_recipe(adversarial_weight=0.0, lr_milestones_steps=[]), CPU, False), make_batch()
+    batch = Batch(torch.linspace(-0.8, 0.8, 48).expand(2, 3, 48, 48), batch.mask)  # smooth: noise cannot be learned
+    first = recipe.update(batch)["hole_l1"]
+    for _ in range(30):
+        last = recipe.update(batch)["hole_l1"]
+    assert last < 0.8 * first
+
+
+def test_no_adversarial_weight_trains_no_discriminator() -> None:
+    recipe = PENNetRecipe(small_recipe(adversarial_weight=0.0), CPU, False)
+    before = {name: value.clone() for name, value in recipe.discriminator.state_dict().items()}
+    assert "discriminator" not in recipe.update(make_batch())
+    assert all(torch.equal(value, before[name]) for name, value in recipe.discriminator.state_dict().items())
+
+
+def test_generator_update_leaves_no_gradient_in_the_discriminator() -> None:
+    batch = make_batch()
+    torch.manual_seed(5)
+    recipe = PENNetRecipe(small_recipe(), CPU, False)
+    recipe.update(batch)
+    gradients = [p.grad.clone() for p in recipe.discriminator.parameters()]
+    assert all(p.requires_grad for p in recipe.discriminator.parameters())
+
+    torch.manual_seed(5)
+    alone = PENNetRecipe(small_recipe(), CPU, False)
+    output = alone.generator(batch.image, batch.mask)
+    composited = composite(batch.image, output.image, batch.mask).detach()
+    discriminator_loss(alone.discriminator(batch.image), alone.discriminator(composited), "hinge").backward()
+    for gradient, parameter in zip(gradients, alone.discriminator.parameters(), strict=True):
+        assert torch.allclose(gradient, parameter.grad, atol=1e-6)
+
+
+def test_step_sizes_fall_at_the_milestones() -> None:
+    recipe, batch = PENNetRecipe(small_recipe(lr_milestones_steps=[1, 3], lr_decay_factor=0.1), CPU, False), make_batch()
+    rates = []
+    for _ in range(4):
+        recipe.update(batch)
+        rates.append(recipe.generator_optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
+
+
+def test_a_loss_that_is_no_number_changes_no_weight() -> None:
+    recipe, batch = PENNetRecipe(small_recipe(adversarial_weight=0.0), CPU, False), make_batch()
+    before = [p.clone() for p in recipe.generator.parameters()]
+    batch.image[0, 0, 0, 0] = float("nan")
+    with pytest.raises(FloatingPointError, match="generator loss is nan"):
+        recipe.update(batch)
+    assert all(torch.equal(old, new) for old, new in zip(before, recipe.generator.parameters(), strict=True))
+
+
+def test_mixed_precision_is_refused_on_a_cpu() -> None:
+    with pytest.raises(ValueError, match=r"train\.mixed_precision: true needs a CUDA device, and this run is on cpu"):
+        PENNetRecipe(small_recipe(), CPU, mixed_precision=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_update_on_a_gpu(mixed_precision: bool) -> None:
+    device = torch.device("cuda")
+    losses = PENNetRecipe(small_recipe(), device, mixed_precision).update(make_batch().to(device))
+    assert all(torch.isfinite(torch.tensor(value)) for value in losses.values())
