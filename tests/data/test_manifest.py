@@ -1,0 +1,63 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pennet.data.manifest import open_archive, read_manifest
+
+HEADER = "file,group,split,source,sha256\n"
+
+
+def archive(folder: Path, manifest: str | None, files: tuple[str, ...] = ("images/a.png", "images/b.png")) -> Path:
+    path = folder / "set.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name in files:
+            target.writestr(name, b"picture")
+        if manifest is not None:
+            target.writestr("manifest.csv", manifest)
+    return path
+
+
+def read(path: Path):
+    with open_archive(path) as opened:
+        return read_manifest(opened)
+
+
+def test_manifest_keeps_its_order_and_columns(tmp_path: Path) -> None:
+    entries = read(archive(tmp_path, HEADER + "images/b.png,g2,test,there,22\nimages/a.png,g1,train,here,11\n"))
+    assert [(e.name, e.group, e.split, e.source, e.sha256) for e in entries] == [
+        ("b", "g2", "test", "there", "22"),
+        ("a", "g1", "train", "here", "11"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("images/a.png,g,train,s,1\nimages/b.png,g,test,s,2\n", "group is in more than one split: g"),
+        ("images/a.png,g,dev,s,1\n", r"split is not one of train, test: images/a\.png \('dev'\)"),
+        ("images/c.png,g,train,s,1\n", r"not in the archive: images/c\.png"),
+        ("../a.png,g,train,s,1\n", r"path leaves the archive: \.\./a\.png"),
+        ("images/a.png,g,train,s,1\nimages/a.png,g,train,s,1\n", r"two files would share a name: images/a\.png and"),
+        ("", "lists no picture"),
+    ],
+)
+def test_manifest_names_what_is_wrong(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(archive(tmp_path, HEADER + rows))
+
+
+def test_manifest_may_not_be_missing_or_lack_a_column(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"set\.zip: holds no manifest\.csv \(columns file, group"):
+        read(archive(tmp_path, None))
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) group, sha256"):
+        read(archive(tmp_path, "file,split,source\nimages/a.png,train,s\n"))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5])
+def test_a_truncated_archive_is_named(tmp_path: Path, keep: float) -> None:
+    path = archive(tmp_path, HEADER + "images/a.png,g,train,s,1\n")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep if keep > 1 else keep * len(content))])
+    with pytest.raises(ValueError, match=r"set\.zip: corrupt or truncated .*; remove it and download it again"):
+        read(path)

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pennet.data.images import read_rgb
+from pennet.pictures import contact_sheet, save_png, sheet
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+
+
+def test_png_is_lossless_and_repeatable(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save_png(tmp_path / name, PICTURES[0])
+    assert np.array_equal(read_rgb(tmp_path / "a.png"), PICTURES[0])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_sheet_shows_every_picture_enlarged_by_whole_pixels() -> None:
+    made = sheet([[PICTURES[0], PICTURES[1]], [PICTURES[2], PICTURES[3]]], ["left", "right"])
+    for picture in PICTURES[:4]:
+        doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(made[..., 0], (128, 128))
+        assert (windows[:, :, ::64, ::64] == doubled[::64, ::64, 0]).all(axis=(2, 3)).any()
+
+
+def test_sheet_refuses_a_row_without_a_title() -> None:
+    with pytest.raises(ValueError, match="rows of 2 pictures"):
+        sheet([[PICTURES[0]]], ["left", "right"])
+
+
+def test_contact_sheet_holds_incomplete_rows() -> None:
+    assert contact_sheet(list(PICTURES), 2).shape[0] > 3 * 64
