@@ -54,7 +54,7 @@ class TrainResult:
     """Of this process's own steps."""
 
 
-class TrainingStopped(RuntimeError):
+class TrainingStopped(ValueError):
     """Training cannot go on; the message names the step and the last good checkpoint."""
 
 

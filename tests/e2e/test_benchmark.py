@@ -1,0 +1,190 @@
+"""The whole of it, small: the flow runs every stage, DVC finds nothing left to do, MLflow holds the record."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.project import change_params, make_project, run
+
+pytestmark = pytest.mark.slow
+METHODS = ("pennet", "telea", "mean")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which the flow ran once, without a Prefect server."""
+    folder = make_project(tmp_path_factory.mktemp("benchmark"))
+    result = run(folder, "python", "-m", "pipelines.flows", timeout=600)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    (folder / "flow.log").write_text(result.stdout + result.stderr)
+    return folder
+
+
+@pytest.fixture
+def mlflow(project: Path):
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    return mlflow
+
+
+def runs(mlflow) -> dict[str, object]:
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("pennet-studio-terrain")
+    return {found.data.tags["method"]: found for found in client.search_runs([experiment.experiment_id])}
+
+
+def test_flow_runs_every_stage_under_its_own_name(project: Path) -> None:
+    log = (project / "flow.log").read_text()
+    for stage in ("download@terrain", "train@terrain-pennet", "evaluate-classical@terrain-mean", "compare@terrain"):
+        assert f"Task run '{stage}'" in log
+
+
+def test_every_product_is_there(project: Path) -> None:
+    for method in METHODS:
+        report = json.loads((project / "reports/terrain/methods" / method / "metrics.json").read_text())
+        assert report["num_images"] == 72
+        assert {"l1", "l1_hole", "psnr", "ssim", "ms_ssim_3", "is_efflite0"} <= report["overall"].keys()
+        assert len(list((project / "outputs/terrain" / method / "composite").glob("*.png"))) == 72
+    assert (project / "reports/terrain/comparison/comparison.md").read_text().count("| pennet") >= 1
+
+
+def test_nothing_is_left_to_do(project: Path) -> None:
+    started = time.perf_counter()
+    result = run(project, "dvc", "repro")
+    seconds = time.perf_counter() - started
+    assert "Data and pipelines are up to date." in result.stdout
+    assert "Running stage" not in result.stdout
+    assert seconds < 15  # a bound on a busy machine; docs/performance.md has the measured value
+
+
+def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: Path, mlflow) -> None:
+    client, found = mlflow.MlflowClient(), runs(mlflow)
+    assert set(found) == set(METHODS)
+    for method, record in found.items():
+        report = json.loads((project / "reports/terrain/methods" / method / "metrics.json").read_text())
+        assert record.info.status == "FINISHED"
+        assert record.data.metrics["test/l1_hole"] == report["overall"]["l1_hole"]["value"]
+        assert record.data.params["prepare.image_size_px"] == "48"
+        assert {"git.commit", "git.dirty", "pennet.fingerprint"} <= record.data.tags.keys()
+        names = {item.path for item in client.list_artifacts(record.info.run_id, "report")}
+        assert {"report/metrics.json", "report/sheet.png", "report/per_image.csv"} <= names
+    trained = found["pennet"]
+    assert trained.data.tags["dvc.stage"] == "train@terrain-pennet"
+    assert [p.step for p in client.get_metric_history(trained.info.run_id, "train/generator")] == [1, 2, 3, 4]
+    assert any("samples" in item.path for item in client.list_artifacts(trained.info.run_id, "images"))
+
+
+def test_the_run_names_its_data_with_the_digest_of_dvc(project: Path, mlflow) -> None:
+    from pipelines.params import read_yaml
+
+    (data,) = runs(mlflow)["pennet"].inputs.dataset_inputs
+    outs = read_yaml(project / "dvc.lock")["stages"]["prepare@terrain"]["outs"]
+    assert data.dataset.name == "terrain"
+    assert data.dataset.digest in {out["md5"].removesuffix(".dir") for out in outs}
+
+
+def test_registered_model_inpaints_by_alias(project: Path, mlflow) -> None:
+    model = mlflow.pyfunc.load_model("models:/inpainting-terrain@champion")
+    image = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
+    mask = np.zeros((2, 40, 56), np.uint8)
+    mask[:, 10:30, 10:40] = 1
+    result = model.predict({"image": image, "mask": mask})
+    assert result.shape == image.shape
+    assert np.array_equal(result[mask == 0], image[mask == 0])
+    assert not np.array_equal(result[mask == 1], image[mask == 1])
+    with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
+        model.predict({"image": image[..., :2], "mask": mask})
+
+
+def test_recording_again_adds_nothing(project: Path, mlflow) -> None:
+    client = mlflow.MlflowClient()
+    before = {name: record.info.run_id for name, record in runs(mlflow).items()}
+    result = run(project, "python", "-m", "pipelines.record")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("already recorded") == 3
+    assert {name: record.info.run_id for name, record in runs(mlflow).items()} == before
+    assert len(client.search_model_versions("name = 'inpainting-terrain'")) == 1
+
+
+def test_a_lost_record_is_completed_from_the_files(project: Path) -> None:
+    (project / "mlflow.db").rename(project / "mlflow.kept")
+    try:
+        result = run(project, "python", "-m", "pipelines.record")
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count(": recorded") == 3
+    finally:
+        (project / "mlflow.kept").replace(project / "mlflow.db")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "untouched"),
+    [
+        ({"evaluate": {"seed": 8}}, ["evaluate@", "evaluate-classical@", "compare@"], ["train@", "inpaint@", "masks@"]),
+        ({"pennet": {"softmax_scale": 9.0}}, ["train@"], ["prepare@", "evaluate-classical@"]),
+        ({"runtime": {"num_threads": 2}}, [], ["prepare@", "train@", "evaluate@"]),
+    ],
+)
+def test_a_changed_parameter_reruns_what_it_decides_and_nothing_else(project: Path, changes, expected, untouched) -> None:
+    before = (project / "params.yaml").read_text()
+    try:
+        change_params(project, changes)
+        status = run(project, "dvc", "status", "--json")
+    finally:
+        (project / "params.yaml").write_text(before)
+    changed = "\n".join(json.loads(status.stdout))
+    for stage in expected:
+        assert stage in changed
+    for stage in untouched:
+        assert stage not in changed
+
+
+def test_a_store_that_cannot_be_written_does_not_stop_training(project: Path, tmp_path: Path) -> None:
+    before = (project / "params.yaml").read_text()
+    weights = project / "models/terrain/pennet/generator.safetensors"
+    old = weights.stat().st_mtime_ns
+    try:
+        change_params(project, {"tracking": {"uri": f"sqlite:///{tmp_path}/missing/mlflow.db"}})
+        (tmp_path / "missing").write_text("a file where a folder should be")
+        result = run(project, "python", "-m", "pipelines.train", "terrain", "pennet")
+    finally:
+        (project / "params.yaml").write_text(before)
+    assert result.returncode == 0, result.stderr
+    assert "warning: cannot write to the MLflow store sqlite:///" in result.stderr
+    assert "training goes on and saves its weights" in result.stderr
+    assert weights.stat().st_mtime_ns > old
+
+
+def test_a_failed_training_leaves_a_failed_run_with_its_reason(project: Path, mlflow) -> None:
+    before = (project / "params.yaml").read_text()
+    try:
+        change_params(project, {"pennet": {"learning_rate": 1e30, "adversarial_weight": 0.0}})
+        result = run(project, "python", "-m", "pipelines.train", "terrain", "pennet")
+    finally:
+        (project / "params.yaml").write_text(before)
+    assert result.returncode == 1
+    assert "last good checkpoint: none was written yet" in result.stderr
+    assert "Traceback" not in result.stderr
+    failed = [
+        r
+        for r in mlflow.search_runs(experiment_names=["pennet-studio-terrain"], output_format="list")
+        if r.info.status == "FAILED"
+    ]
+    (record,) = failed
+    assert "loss is" in record.data.tags["pennet.error"]
+    mlflow.MlflowClient().delete_run(record.info.run_id)
+
+
+def test_a_failing_stage_ends_dvc_with_its_own_message(project: Path) -> None:
+    before = (project / "params.yaml").read_text()
+    try:
+        change_params(project, {"prepare": {"image_size_px": 256 + 64}})
+        result = run(project, "dvc", "repro")
+    finally:
+        (project / "params.yaml").write_text(before)
+    assert result.returncode != 0
+    assert "prepare terrain: 281 of 281 images cannot be used; repair or remove them" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,78 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines import flows
+from tests.pipelines.test_process import is_alive
+from tests.pipelines.toy import make_toy, write_dag
+from tests.project import environment, run
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+def test_stages_to_run_are_the_changed_ones_and_all_that_follow(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(toy)
+    everything = ["download@toy", "train@toy-net", "compare@toy"]
+    assert flows.stages_to_run() == everything
+    assert run(toy, "dvc", "repro").returncode == 0
+    assert flows.stages_to_run() == []
+    write_dag(toy, train="cat data.txt > weights.txt")
+    assert flows.stages_to_run() == everything[1:]
+
+
+def test_dvc_errors_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError, match=r"dvc dag --dot failed: .*not inside of a DVC repository"):
+        flows.stage_graph()
+
+
+@pytest.mark.slow
+def test_flow_without_a_server_names_the_stage_that_fails(toy: Path) -> None:
+    write_dag(toy, train="sh -c 'echo no such texture; exit 3'")
+    result = run(toy, "python", "-m", "pipelines.flows")
+    assert result.returncode != 0
+    log = result.stdout + result.stderr
+    assert "train@toy-net failed with exit status" in log
+    assert "no such texture" in log
+    assert "compare@toy" not in log
+
+
+@pytest.mark.slow
+def test_a_terminated_flow_takes_its_stage_with_it(toy: Path) -> None:
+    write_dag(toy, train="sh -c 'echo $$ > pid; exec sleep 600'")
+    (toy / "pid").unlink(missing_ok=True)
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines.flows"],
+        cwd=toy,
+        env=environment(toy),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        pid = wait_for_pid(toy / "pid", process)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    deadline = time.monotonic() + 20
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    alive = is_alive(pid)
+    if alive:
+        os.kill(pid, signal.SIGKILL)
+    assert not alive
+
+
+def wait_for_pid(file: Path, process: subprocess.Popen[str]) -> int:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the flow ended before its stage began"
+        if file.exists() and (text := file.read_text().strip()):
+            return int(text)
+        time.sleep(0.2)
+    raise AssertionError("the stage did not begin in time")

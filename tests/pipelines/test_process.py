@@ -1,0 +1,43 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.process import child
+
+FAMILY = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); time.sleep(600)"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_child_is_gone_with_its_children_however_the_block_ends() -> None:
+    with pytest.raises(KeyboardInterrupt), child([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        grandchild = int(process.stdout.readline())
+        assert is_alive(grandchild)
+        raise KeyboardInterrupt
+    assert process.returncode is not None
+    deadline = time.monotonic() + 5
+    while is_alive(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(grandchild)
+
+
+def test_child_that_ends_by_itself_keeps_its_status() -> None:
+    with child([sys.executable, "-c", "raise SystemExit(3)"]) as process:
+        process.wait(30)
+    assert process.returncode == 3
+
+
+def test_child_finds_the_tools_of_this_environment() -> None:
+    with child(["python", "-c", "import sys; print(sys.prefix)"], stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate(timeout=30)
+    assert os.path.realpath(out.strip()) == os.path.realpath(sys.prefix)
