@@ -1,18 +1,27 @@
-"""Stage: all methods of a data set side by side.
+"""Stage `compare`: all methods of a data set side by side.
 
-`reports/DATASET/METHOD/` of every method -> `comparison.json`, `.csv` and `.md` in
-`reports/DATASET/comparison/`.
+`reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md` and `side_by_side.png` in
+`reports/DATASET/comparison/`. Git keeps them: they are the results that the README shows.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from pennet.config import EvaluateConfig, MethodsConfig
 from pipelines import layout
 from pipelines.params import stage_main
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 SCHEMA_VERSION = 1
 REFERENCE = "pennet"
 """The method that the others are compared with, where it is in the list; else the first one."""
+SHOWN_BY = "l1_hole"
+SHOWN_EACH = 2
+"""Pictures on the sheet from each end and from the middle of the reference's ranking: no method shows its best only."""
 
 
 def run(dataset: str, *, methods: MethodsConfig, evaluate: EvaluateConfig) -> None:
@@ -24,14 +33,16 @@ def run(dataset: str, *, methods: MethodsConfig, evaluate: EvaluateConfig) -> No
     from pennet.metrics.per_image import read_per_image
     from pennet.metrics.report import read_report
     from pennet.metrics.tables import csv_text, markdown
+    from pennet.pictures import save_png
 
     if not methods.all:
         raise ValueError("methods: names no method; list at least one in params.yaml")
     reference = REFERENCE if REFERENCE in methods.all else methods.all[0]
     folders = {method: layout.report_dir(dataset, method) for method in methods.all}
+    per_image = {method: read_per_image(folder / "per_image.csv") for method, folder in folders.items()}
     comparison = compare(
         {method: read_report(folder / "metrics.json") for method, folder in folders.items()},
-        {method: read_per_image(folder / "per_image.csv") for method, folder in folders.items()},
+        per_image,
         reference,
         evaluate.bootstrap_resamples,
         evaluate.seed,
@@ -41,6 +52,34 @@ def run(dataset: str, *, methods: MethodsConfig, evaluate: EvaluateConfig) -> No
     write_json(target / "comparison.json", content)
     write_text(target / "comparison.csv", csv_text(comparison))
     write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared"))
+    shown = _best_middle_worst(per_image[reference].values[SHOWN_BY])
+    save_png(target / "side_by_side.png", _side_by_side(dataset, methods.all, shown))
+
+
+def _best_middle_worst(scores: NDArray[np.float64]) -> list[int]:
+    """Places of the lowest, the middle and the highest scores, each once."""
+    import numpy as np
+
+    order = np.argsort(scores, kind="stable")
+    middle = (len(order) - SHOWN_EACH) // 2
+    chosen = [*order[:SHOWN_EACH], *order[middle : middle + SHOWN_EACH], *order[-SHOWN_EACH:]]
+    return list(dict.fromkeys(int(place) for place in chosen))
+
+
+def _side_by_side(dataset: str, methods: list[str], shown: list[int]) -> NDArray[np.uint8]:
+    """One row a picture: input with a white hole, every method's composite, ground truth."""
+    import numpy as np
+
+    from pennet.data.images import read_rgb
+    from pennet.pictures import sheet
+    from pipelines.outputs import test_set
+
+    names, images, masks = test_set(dataset)
+    rows = []
+    for i in shown:
+        composites = [read_rgb(layout.outputs_dir(dataset, m) / "composite" / f"{names[i]}.png") for m in methods]
+        rows.append([np.where(masks[i][..., None] > 0, np.uint8(255), images[i]), *composites, np.asarray(images[i])])
+    return sheet(rows, ["input", *methods, "ground truth"])
 
 
 if __name__ == "__main__":

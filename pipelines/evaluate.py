@@ -1,6 +1,6 @@
-"""Stage: scores a method's pictures against the ground truth.
+"""Stage `evaluate`: scores a method's pictures against the ground truth.
 
-`outputs/` + `data/` -> `metrics.json`, `per_image.csv` and `sheet.png` in `reports/DATASET/METHOD/`.
+`outputs/` + `data/` -> `metrics.json`, `per_image.csv` and `sheet.png` in `reports/DATASET/methods/METHOD/`.
 """
 
 from __future__ import annotations

@@ -131,8 +131,15 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
     assert entries["pennet"]["difference"] is None
     assert content["sections"][0]["entries"]["fid_efflite0"]["telea"]["difference"] is None
     assert "| pennet | **" in (folder / "comparison.md").read_text()
+    with Image.open(folder / "side_by_side.png") as sheet:
+        assert sheet.size[0] >= 4 * 128
     with (folder / "comparison.csv").open(newline="") as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"pennet", "telea"}
+
+
+def test_compare_shows_the_best_the_middle_and_the_worst_of_the_reference() -> None:
+    assert compare._best_middle_worst(np.array([5.0, 1, 7, 3, 2, 6, 4])) == [1, 4, 3, 6, 5, 2]
+    assert sorted(compare._best_middle_worst(np.array([3.0, 1, 2]))) == [0, 1, 2]
 
 
 def test_compare_without_pennet_measures_from_the_first_method(project: Path) -> None:
