@@ -39,9 +39,10 @@ def run(dataset: str, *, methods: MethodsConfig, evaluate: EvaluateConfig) -> No
         raise ValueError("methods: names no method; list at least one in params.yaml")
     reference = REFERENCE if REFERENCE in methods.all else methods.all[0]
     folders = {method: layout.report_dir(dataset, method) for method in methods.all}
+    reports = {method: read_report(folder / "metrics.json") for method, folder in folders.items()}
     per_image = {method: read_per_image(folder / "per_image.csv") for method, folder in folders.items()}
     comparison = compare(
-        {method: read_report(folder / "metrics.json") for method, folder in folders.items()},
+        reports,
         per_image,
         reference,
         evaluate.bootstrap_resamples,

@@ -67,12 +67,6 @@ def test_integer_is_accepted_where_a_float_is_meant(values: dict[str, Any]) -> N
     assert config_from_mapping(Config, values).pennet.hole_weight == 6.0
 
 
-def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text().replace("learning_rate: 0.002", "learning_rate: 2e-3"))
-    assert load_params(path).pennet.learning_rate == 0.002
-
-
 def test_released_mode_has_no_choice_of_affinity(values: dict[str, Any]) -> None:
     values["pennet"] |= {"attention_mode": "released", "affinity": "euclidean"}
     assert "pennet.affinity: 'euclidean' needs pennet.attention_mode: paper" in problems(values)
