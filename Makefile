@@ -1,9 +1,11 @@
 # Everything a person needs: `make` lists it.
 PYTHON ?= python3.11
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV)/bin)
 STAMP := $(VENV)/.installed
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+PREFECT_PORT ?= 4200
+MLFLOW_PORT ?= 5000
+export PATH := $(BIN):$(PATH)
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -50,16 +52,20 @@ repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflo
 	$(BIN)/python -m pipelines.record
 
 .PHONY: ui
-ui: $(STAMP) ## look at runs and models: MLflow on port 5000
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(MLFLOW_PORT)
 
 .PHONY: up
-up: $(STAMP) ## a Prefect server with the nightly schedule and its worker; Ctrl-C stops both
-	$(BIN)/python -m pipelines.serve
+up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C
+	$(BIN)/python -m pipelines.serve --port $(PREFECT_PORT)
+
+.PHONY: readme
+readme: $(STAMP) ## put the results of the last run into README.md
+	$(BIN)/python -m pipelines.readme
 
 .PHONY: run
 run: $(STAMP) ## run the nightly deployment now, on the server that `make up` started
-	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} $(BIN)/prefect deployment run benchmark/nightly
+	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:$(PREFECT_PORT)/api} $(BIN)/prefect deployment run benchmark/nightly
 
 .PHONY: bench
 bench: $(STAMP) ## time the hot spots against their references

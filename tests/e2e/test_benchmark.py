@@ -7,20 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.project import change_params, make_project, run
+from tests.project import change_params, run
 
 pytestmark = pytest.mark.slow
 METHODS = ("pennet", "telea", "mean")
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which the flow ran once, without a Prefect server."""
-    folder = make_project(tmp_path_factory.mktemp("benchmark"))
-    result = run(folder, "python", "-m", "pipelines.flows", timeout=600)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    (folder / "flow.log").write_text(result.stdout + result.stderr)
-    return folder
+@pytest.fixture
+def project(demo: Path) -> Path:
+    return demo
 
 
 @pytest.fixture
@@ -38,7 +33,7 @@ def runs(mlflow) -> dict[str, object]:
 
 
 def test_flow_runs_every_stage_under_its_own_name(project: Path) -> None:
-    log = (project / "flow.log").read_text()
+    log = (project / "demo.log").read_text()
     for stage in ("download@terrain", "train@terrain-pennet", "evaluate-classical@terrain-mean", "compare@terrain"):
         assert f"Task run '{stage}'" in log
 

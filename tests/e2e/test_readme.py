@@ -1,0 +1,214 @@
+"""Every command of the README, in the README's own order of chapters, in a small copy of the project."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.readme import with_results
+from tests.conftest import make
+from tests.project import ROOT, change_params, environment, run
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = {
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+}
+RUN_HERE = {
+    "make demo",
+    "make test",
+    "make repro",
+    ".venv/bin/dvc status",
+    ".venv/bin/dvc metrics show",
+    ".venv/bin/dvc exp run -S train.steps=1200",
+    "make up",
+    "make run",
+    "make ui",
+    ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet",
+    ".venv/bin/pennet pack photos mine.zip",
+    ".venv/bin/pennet evaluate truth results --masks masks --json results.json",
+}
+
+
+def test_every_command_of_the_readme_is_run_by_a_test() -> None:
+    assert COMMANDS == RUN_HERE
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    names = set(re.findall(r"`((?:docs|profiles|pennet|pipelines|data)/[\w./-]+)`", README))
+    names |= set(re.findall(r"\]\(([^)]+)\)", README))
+    assert names
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+def test_results_table_is_the_one_that_the_pipeline_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert with_results(README, ["terrain"]) == README
+
+
+def test_make_help_lists_every_target_of_the_readme() -> None:
+    listed = make(ROOT, "help").stdout
+    for command in COMMANDS:
+        if command.startswith("make "):
+            assert f"make {command.split()[1]} " in listed
+
+
+def test_make_test_runs_all_tests() -> None:
+    assert re.search(r"-m pytest$", make(ROOT, "-n", "test").stdout.strip())
+
+
+def command(beginning: str) -> list[str]:
+    """The words of the README's one command that begins so."""
+    (found,) = (line for line in COMMANDS if line.startswith(beginning))
+    return found.split()
+
+
+@pytest.mark.slow
+def test_make_repro_and_dvc_commands(demo: Path) -> None:
+    result = make(demo, "repro")
+    assert result.returncode == 0, result.stdout
+    assert "Data and pipelines are up to date." in result.stdout
+    assert result.stdout.count("already recorded") == 3
+    assert "up to date" in run(demo, *command(".venv/bin/dvc status")).stdout
+    shown = run(demo, *command(".venv/bin/dvc metrics show")).stdout
+    assert "l1_hole" in shown
+    assert "methods/pennet/metrics.json" in shown
+
+
+@pytest.mark.slow
+def test_dvc_experiment_changes_a_parameter(demo: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(demo, copy, symlinks=True)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(copy)]
+    subprocess.run([*git, "add", "dvc.lock", "reports", ".dvc"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "Results"], check=True)
+    words = command(".venv/bin/dvc exp run")
+    words[-1] = re.sub(r"\d+", "5", words[-1])
+    result = run(copy, *words, timeout=400)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "5/5" in result.stderr
+    assert "Stage 'prepare@terrain' didn't change, skipping" in result.stdout
+
+
+@pytest.mark.slow
+def test_inpaint_fills_a_photo(demo: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    mask = np.zeros((70, 90), np.uint8)
+    mask[20:50, 30:60] = 255
+    Image.fromarray(photo).save(demo / "photo.png")
+    Image.fromarray(mask).save(demo / "mask.png")
+    result = run(demo, *command(".venv/bin/pennet inpaint"))
+    assert result.returncode == 0, result.stderr
+    filled = np.array(Image.open(demo / "filled.png"))
+    assert np.array_equal(filled[mask == 0], photo[mask == 0])
+    assert not np.array_equal(filled[mask > 0], photo[mask > 0])
+
+
+@pytest.mark.slow
+def test_own_photos_are_packed_and_run(demo: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints", "outputs", "models"))
+    for i in range(30):
+        picture = np.random.default_rng(i).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        (copy / "photos").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(copy / "photos" / f"{i}.jpg")
+    printed = run(copy, *command(".venv/bin/pennet pack")).stdout
+    sha256 = re.search(r"sha256: (\w+)", printed)
+    assert sha256 is not None, printed
+    assert "datasets: [mine]" in printed
+    change_params(
+        copy,
+        {
+            "datasets": ["mine"],
+            "methods": {"learned": [], "classical": ["mean"]},  # training is what `make demo` did above
+            "sources": {"mine": {"archive": "mine.zip", "sha256": sha256[1]}},
+        },
+    )
+    result = make(copy, "demo", timeout=400)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "| mean |" in (copy / "reports/mine/comparison/comparison.md").read_text()
+
+
+@pytest.mark.slow
+def test_evaluate_scores_two_folders(demo: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("truth", "results", "masks"):
+        (demo / folder).mkdir()
+        for i in range(3):
+            picture = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8) if folder != "masks" else np.eye(48) > 0
+            Image.fromarray(picture).save(demo / folder / f"{i}.png")
+    result = run(demo, *command(".venv/bin/pennet evaluate"))
+    assert result.returncode == 0, result.stderr
+    assert "l1_hole" in result.stdout
+    assert (demo / "results.json").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        ["make", "-o", ".venv/.installed", *arguments],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_make_ui_answers(demo: Path) -> None:
+    port = free_port()
+    with running(demo, "ui", f"MLFLOW_PORT={port}") as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            assert process.poll() is None
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
+                    assert b"MLflow" in response.read()
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.5)
+        raise AssertionError("make ui did not answer in time")
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_make_up_and_run(demo: Path) -> None:
+    port = f"PREFECT_PORT={free_port()}"
+    with running(demo, "up", port) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        assert any(line.startswith("ready:") for line in lines)
+        result = make(demo, "run", port)
+        assert result.returncode == 0, result.stdout
+        for line in lines:
+            if "Finished in state" in line or "reported" in line:
+                break
+        assert "Completed" in line or "exited cleanly" in line, line
