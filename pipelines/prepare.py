@@ -29,7 +29,7 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
     rows, bad = [], []
     with open_archive(layout.raw_archive(dataset)) as archive:
         entries = read_manifest(archive)
-        for entry in tqdm(entries, desc=f"prepare {dataset}", unit="image", mininterval=1.0):
+        for entry in tqdm(entries, desc=f"prepare {dataset}", unit="image"):
             try:
                 content = archive.read(entry.file)
                 if hashlib.sha256(content).hexdigest() != entry.sha256:

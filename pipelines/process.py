@@ -44,4 +44,9 @@ def child(command: list[str], *, stdout: int | None = None) -> Iterator[subproce
 def environment() -> dict[str, str]:
     """This process's environment, with the tools of its own virtual environment first on the path."""
     tools = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
+    return {
+        "TQDM_MININTERVAL": "10",  # seconds between two redraws of a progress bar, each of which is a line in a log
+        **os.environ,
+        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
+        "DVC_NO_ANALYTICS": "1",
+    }

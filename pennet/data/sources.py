@@ -32,7 +32,7 @@ def fetch(archive: str, sha256: str, destination: Path) -> None:
         try:
             with _open(archive) as source, temporary.open("wb") as target:
                 length = getattr(source, "length", None)
-                with tqdm(total=length, unit="B", unit_scale=True, desc=Path(archive).name, mininterval=1.0) as progress:
+                with tqdm(total=length, unit="B", unit_scale=True, desc=Path(archive).name) as progress:
                     while chunk := source.read(CHUNK_BYTES):
                         digest.update(chunk)
                         target.write(chunk)

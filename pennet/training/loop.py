@@ -101,7 +101,7 @@ def train(
     if saved:
         _restore_random_state(state["random"])
 
-    progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train", mininterval=1.0)
+    progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train")
     started = time.perf_counter()
     for step, batch in enumerate(batches, start=first_step + 1):
         # Learn.
