@@ -54,10 +54,10 @@ class PrepareConfig:
 
 @dataclass(frozen=True)
 class MasksConfig:
-    protocol: Literal["centre"]
-    """Test masks: `centre` is the paper's centre square of half the side."""
+    protocol: Literal["centre", "irregular"]
+    """Test masks: `centre` is the paper's square of half the side; `irregular` free-form strokes of 1 to 60 % in turn."""
     seed: int
-    """Seed of the test masks."""
+    """Seed of the irregular test masks."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class Config:
 
 
 LEARNED_METHODS = ("pennet",)
-CLASSICAL_METHODS = ("mean", "telea")
+CLASSICAL_METHODS = ("mean", "telea", "biharmonic", "patchmatch")
 
 
 def config_from_mapping(cls: type[T], values: Any, source: str = "configuration") -> T:

@@ -11,19 +11,20 @@ from pipelines.params import stage_main
 
 
 def run(dataset: str, *, masks: MasksConfig) -> None:
-    """Writes `test.npy` and `manifest.csv`: one mask for each test image, in their order.
-
-    The `centre` protocol draws nothing at random, so `masks.seed` does not change it.
-    """
+    """Writes `test.npy` and `manifest.csv`: one mask for each test image, in their order."""
     import numpy as np
     import pandas as pd
 
-    from pennet.data.masks import centre_square
+    from pennet.data.masks import centre_square, irregular
 
     manifest = pd.read_csv(layout.prepared_dir(dataset) / "manifest.csv", dtype={"name": str})
     names = manifest[manifest["split"] == "test"].sort_values("index")["name"].tolist()
     images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
-    test_masks = np.stack([centre_square(*images.shape[1:3]) for _ in names])
+    height, width = images.shape[1:3]
+    if masks.protocol == "centre":
+        test_masks = np.stack([centre_square(height, width)] * len(names))
+    else:
+        test_masks = np.stack([irregular(masks.seed, i, height, width) for i in range(len(names))])
 
     folder = layout.masks_dir(dataset)
     fresh = folder.with_name(f".{folder.name}.new")

@@ -26,6 +26,7 @@ COPIED = (
     "pyproject.toml",
 )
 SMALL = {
+    "methods": {"classical": ["telea", "mean"]},
     "prepare": {"image_size_px": 48},
     "train": {"steps": 4, "batch_size": 4, "log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 2},
     "pennet": {"num_levels": 3, "base_width": 8, "dilations": [1, 2], "discriminator_width": 4, "lr_milestones_steps": [3]},

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.classical.biharmonic import fill_with_biharmonic
 from pennet.classical.mean import fill_with_mean
+from pennet.classical.patchmatch import fill_with_patchmatch
 from pennet.classical.telea import fill_with_telea
 
 
@@ -13,7 +15,7 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
     """Predicts a whole picture from its known pixels; what is in the hole is never seen.
 
     Args:
-        method: `mean` or `telea`.
+        method: `mean`, `telea`, `biharmonic` or `patchmatch`.
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8, 1 = hole.
 
@@ -27,4 +29,8 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
             return fill_with_mean(image, mask)
         case "telea":
             return fill_with_telea(image, mask)
-    raise ValueError(f"unknown classical method {method!r}; known are mean and telea")
+        case "biharmonic":
+            return fill_with_biharmonic(image, mask)
+        case "patchmatch":
+            return fill_with_patchmatch(image, mask)
+    raise ValueError(f"unknown classical method {method!r}; known are mean, telea, biharmonic and patchmatch")

@@ -6,24 +6,25 @@ from pennet.data.masks import centre_square
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 MASK = centre_square(32, 32)
+METHODS = ["mean", "telea", "biharmonic", "patchmatch"]
 
 
-@pytest.mark.parametrize("method", ["mean", "telea"])
+@pytest.mark.parametrize("method", METHODS)
 def test_fill_never_sees_the_hole(method: str) -> None:
     changed = np.where(MASK[..., None] > 0, 255 - PICTURE, PICTURE)
     assert np.array_equal(fill(method, PICTURE, MASK), fill(method, changed, MASK))
 
 
-@pytest.mark.parametrize("method", ["mean", "telea"])
+@pytest.mark.parametrize("method", METHODS)
 def test_fill_keeps_the_known_pixels(method: str) -> None:
     assert np.array_equal(fill(method, PICTURE, MASK)[MASK == 0], PICTURE[MASK == 0])
 
 
-@pytest.mark.parametrize("method", ["mean", "telea"])
+@pytest.mark.parametrize("method", METHODS)
 def test_fill_of_a_flat_picture_is_that_picture(method: str) -> None:
     flat = np.full((32, 32, 3), (10, 200, 30), np.uint8)
     difference = np.abs(fill(method, flat, MASK).astype(int) - flat)
-    assert difference.max() <= {"mean": 0, "telea": 3}[method]  # OpenCV rounds on every step inwards
+    assert difference.max() <= (3 if method == "telea" else 0)  # OpenCV rounds on every step inwards
 
 
 def test_mean_is_the_rounded_mean_of_the_known_pixels() -> None:
@@ -37,10 +38,26 @@ def test_telea_follows_a_gradient_better_than_the_mean() -> None:
     assert errors["telea"] < errors["mean"] / 2
 
 
-@pytest.mark.parametrize("method", ["mean", "telea"])
+@pytest.mark.parametrize("method", METHODS)
 def test_fill_without_known_pixels_is_refused(method: str) -> None:
     with pytest.raises(ValueError, match="no pixel is known"):
         fill(method, PICTURE, np.ones((32, 32), np.uint8))
+
+
+def test_biharmonic_continues_a_ramp_exactly() -> None:
+    ramp = np.tile(np.arange(0, 256, 8, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    assert np.array_equal(fill("biharmonic", ramp, MASK), ramp)
+
+
+def test_patchmatch_continues_a_pattern_and_does_not_depend_on_the_pictures_before() -> None:
+    tiles = np.kron(np.indices((16, 16)).sum(axis=0) % 2, np.ones((4, 4)))[..., None] * np.array([200, 120, 40])
+    tiles = tiles.astype(np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[26:38, 26:38] = 1
+    first = fill("patchmatch", tiles, mask)
+    assert np.abs(first.astype(int) - tiles)[mask > 0].mean() < 10
+    fill("patchmatch", PICTURE, MASK)
+    assert np.array_equal(fill("patchmatch", tiles, mask), first)
 
 
 def test_unknown_method_is_named() -> None:

@@ -127,3 +127,16 @@ def test_masks_are_the_centre_square_for_every_test_image_and_repeat(tmp_path: P
     manifest = pd.read_csv("data/masks/mine/manifest.csv")
     assert manifest["name"].tolist() == ["p2", "p5"]
     assert manifest["hole_ratio"].tolist() == [0.25, 0.25]
+
+
+def test_irregular_masks_are_written_with_their_ratios_and_change_with_the_seed(tmp_path: Path) -> None:
+    prepared(tmp_path, {f"p{i}.png": png(i) for i in range(18)})
+    masks.run("mine", masks=MasksConfig(protocol="irregular", seed=7))
+    made = np.load("data/masks/mine/test.npy")
+    manifest = pd.read_csv("data/masks/mine/manifest.csv")
+    assert np.allclose(manifest["hole_ratio"], made.mean(axis=(1, 2)))
+    assert (manifest["hole_ratio"].to_numpy() > [0.01, 0.1, 0.2, 0.3, 0.4, 0.5]).all()
+    assert (manifest["hole_ratio"].to_numpy() <= [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).all()
+    assert manifest["sha256"].tolist() == [hashlib.sha256(mask.tobytes()).hexdigest() for mask in made]
+    masks.run("mine", masks=MasksConfig(protocol="irregular", seed=8))
+    assert not np.array_equal(np.load("data/masks/mine/test.npy"), made)

@@ -1,0 +1,125 @@
+"""CA and GntIpt against their published sizes, and contextual attention against a literal reading of its paper."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pennet.models.contextual_attention import contextual_attention, fuse
+from pennet.models.critics import SNPatchCritic, WassersteinCritic
+from pennet.models.two_stage import CAGenerator, GntIptGenerator
+
+
+def num_parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (CAGenerator(), 3_601_542),
+        (CAGenerator().coarse, 1_448_227),
+        (GntIptGenerator(), 4_052_478),
+        (GntIptGenerator().coarse, 1_631_151),
+        (WassersteinCritic([64, 128, 256, 512], 128), 4_339_329),
+        (WassersteinCritic([64, 128, 256, 256], 256), 2_733_441),
+        (SNPatchCritic(64), 5_946_816),
+    ],
+)
+def test_number_of_parameters_is_the_published_one(network: torch.nn.Module, expected: int) -> None:
+    assert num_parameters(network) == expected
+
+
+def irregular_masks(side: int) -> torch.Tensor:
+    """A different mask for each of three samples, one of them touching the border."""
+    mask = torch.zeros(3, 1, side, side)
+    mask[0, :, side // 4 : side // 2, side // 4 : side // 2] = 1
+    mask[1, :, : side // 3, side // 2 :] = 1
+    mask[2, :, side // 2 :, side // 8 : side // 3] = 1
+    return mask
+
+
+def literal_attention(features: torch.Tensor, mask: torch.Tensor, scale: float) -> torch.Tensor:
+    """Sample by sample: patches as filters, the 3x3 identity as a filter on the score matrix, a transposed convolution."""
+    results = []
+    for sample, hole in zip(features.split(1), mask.split(1), strict=True):
+        deep = F.interpolate(sample, scale_factor=0.5, mode="nearest")
+        height, width = deep.shape[-2:]
+        hole = F.interpolate(hole, (height, width), mode="nearest")
+        filters, copies, is_valid = [], [], []
+        padded = F.pad(deep, (1, 1, 1, 1))
+        padded_hole = F.pad(hole, (1, 1, 1, 1))
+        padded_full = F.pad(sample, (1, 1, 1, 1))
+        for y in range(height):
+            for x in range(width):
+                patch = padded[0, :, y : y + 3, x : x + 3]
+                filters.append(patch / max(patch.norm().item(), 1e-4))
+                copies.append(padded_full[0, :, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4])
+                is_valid.append(float(padded_hole[0, 0, y : y + 3, x : x + 3].sum() == 0))
+        scores = F.conv2d(padded, torch.stack(filters))[0]  # (keys, h, w)
+        matrix = scores.flatten(1).T[None, None]  # queries x keys
+        identity = torch.eye(3)[None, None]
+        matrix = F.conv2d(matrix, identity, padding=1)
+        matrix = matrix.view(height, width, height, width).permute(1, 0, 3, 2).reshape(1, 1, height * width, height * width)
+        matrix = F.conv2d(matrix, identity, padding=1)
+        matrix = matrix.view(width, height, width, height).permute(1, 0, 3, 2).reshape(height * width, height * width)
+        valid = torch.tensor(is_valid)
+        weights = torch.softmax(scale * matrix * valid, dim=1) * valid
+        maps = weights.T.reshape(1, height * width, height, width)
+        results.append(F.conv_transpose2d(maps, torch.stack(copies), stride=2, padding=1) / 4)
+    return torch.cat(results)
+
+
+@pytest.mark.parametrize("size", [(12, 12), (16, 12)])
+def test_contextual_attention_against_a_literal_version_with_a_mask_per_sample(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    features = torch.randn(3, 5, *size)
+    mask = F.interpolate(irregular_masks(48), (4 * size[0], 4 * size[1]), mode="nearest")
+    expected = literal_attention(features, mask, 10.0)
+    assert torch.allclose(contextual_attention(features, mask, 10.0), expected, atol=1e-5)
+
+
+def test_fuse_adds_the_neighbours_along_rows_and_columns() -> None:
+    scores = torch.zeros(1, 12, 12)
+    scores[0, 5, 5] = 1  # query (1, 1), key (1, 1) of a 3 x 4 map
+    fused = fuse(scores, 3, 4)[0]
+    on_diagonal = {i for i in range(12) if fused[i, i] == 1}
+    assert on_diagonal == {0, 1, 2, 4, 5, 6, 8, 9, 10}  # itself, left and right, and those above and below all three
+    assert fused.sum() == 9
+
+
+def test_attention_without_any_valid_place_is_finite() -> None:
+    assert not contextual_attention(torch.randn(1, 4, 16, 16), torch.ones(1, 1, 64, 64), 10.0).any()
+
+
+@pytest.mark.parametrize("kind", [CAGenerator, GntIptGenerator])
+def test_generator_never_sees_the_hole_and_keeps_its_range(kind) -> None:
+    torch.manual_seed(0)
+    generator, mask = kind(base_width=8).eval(), irregular_masks(48)
+    image = torch.rand(3, 3, 48, 48) * 2 - 1
+    spoilt = torch.where(mask > 0, torch.tensor(float("nan")), image)
+    with torch.inference_mode():
+        output, again = generator(image, mask), generator(spoilt, mask)
+    assert torch.equal(output.image, again.image)
+    assert output.image.shape == output.pyramid[0].shape == image.shape
+    assert output.image.abs().max() <= 1
+
+
+@pytest.mark.parametrize("kind", [CAGenerator, GntIptGenerator])
+def test_samples_of_a_batch_do_not_meet(kind) -> None:
+    torch.manual_seed(0)
+    generator, mask = kind(base_width=8).eval(), irregular_masks(48)
+    image = torch.rand(3, 3, 48, 48) * 2 - 1
+    with torch.inference_mode():
+        together = generator(image, mask).image
+        alone = torch.cat([generator(image[i : i + 1], mask[i : i + 1]).image for i in range(3)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_generator_refuses_a_side_that_does_not_divide_by_eight() -> None:
+    with pytest.raises(ValueError, match="image of 60x64 px: the two-stage generators need sides that divide by 8"):
+        CAGenerator(8)(torch.zeros(1, 3, 60, 64), torch.zeros(1, 1, 60, 64))
+
+
+def test_critics_have_their_shapes() -> None:
+    assert WassersteinCritic([4, 8], 32)(torch.zeros(2, 3, 32, 32)).shape == (2, 1)
+    assert SNPatchCritic(4)(torch.zeros(2, 3, 128, 64), torch.zeros(2, 1, 128, 64)).shape == (2, 16, 2, 1)
