@@ -137,6 +137,75 @@ class PENNetConfig:
 
 
 @dataclass(frozen=True)
+class CAConfig:
+    """CA: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018)."""
+
+    base_width: int
+    """Channels of the first convolution; 32 in the paper."""
+    softmax_scale: float
+    """Inverse temperature of contextual attention; 10 in the paper."""
+    critic_width: int
+    """Channels of the critics' first convolution; 64 in the paper."""
+    critic_steps: int
+    """Critic updates, each with a batch of its own, for one generator update; 5 in the paper."""
+    initialisation: Literal["normal", "kaiming"]
+    """As for PEN-Net."""
+    adversarial_weight: float
+    """Weight of the two critics' scores; 0.001 in the paper."""
+    gradient_penalty_weight: float
+    """Weight of the gradient penalty; 10 in the paper."""
+    l1_weight: float
+    """Weight of the discounted L1 loss in the hole's box; 1.2 in the paper's release."""
+    known_weight: float
+    """Weight of the L1 loss outside the hole; 1.2 in the release."""
+    coarse_weight: float
+    """Weight of the coarse prediction inside both, beside 1 for the refined one; 1.2 in the release."""
+    discount: float
+    """Factor of the L1 loss for each pixel of distance from the hole's border, in (0, 1]; 0.9 in the release."""
+    learning_rate: float
+    """Adam's step size for the generator."""
+    critic_learning_rate: float
+    """Adam's step size for the critics."""
+    adam_betas: list[float]
+    """Adam's two decay rates."""
+    lr_milestones_steps: list[int]
+    """Generator updates at which both step sizes are multiplied by `lr_decay_factor`."""
+    lr_decay_factor: float
+    """Factor at each milestone."""
+
+
+@dataclass(frozen=True)
+class GntIptConfig:
+    """GntIpt: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019)."""
+
+    base_width: int
+    """Channels of the first gated convolution, half of which are features; 48 in the paper."""
+    softmax_scale: float
+    """Inverse temperature of contextual attention; 10 in the paper."""
+    critic_width: int
+    """Channels of the critic's first convolution; 64 in the paper."""
+    initialisation: Literal["normal", "kaiming"]
+    """As for PEN-Net."""
+    adversarial_weight: float
+    """Weight of the critic's logits; 1 in the paper."""
+    l1_weight: float
+    """Weight of the L1 losses of both predictions over the whole picture; 1 in the paper."""
+    learning_rate: float
+    """Adam's step size for the generator."""
+    critic_learning_rate: float
+    """Adam's step size for the critic."""
+    adam_betas: list[float]
+    """Adam's two decay rates."""
+    lr_milestones_steps: list[int]
+    """Updates at which both step sizes are multiplied by `lr_decay_factor`."""
+    lr_decay_factor: float
+    """Factor at each milestone."""
+
+
+MethodConfig = PENNetConfig | CAConfig | GntIptConfig
+
+
+@dataclass(frozen=True)
 class InpaintConfig:
     batch_size: int
     """Images inpainted together."""
@@ -202,14 +271,28 @@ class Config:
     masks: MasksConfig
     train: TrainConfig
     pennet: PENNetConfig
+    ca: CAConfig
+    gntipt: GntIptConfig
     inpaint: InpaintConfig
     evaluate: EvaluateConfig
     runtime: RuntimeConfig
     tracking: TrackingConfig
 
 
-LEARNED_METHODS = ("pennet",)
+LEARNED_METHODS = ("pennet", "ca", "gntipt")
+"""Each has a section of its own name in `params.yaml`."""
 CLASSICAL_METHODS = ("mean", "telea", "biharmonic", "patchmatch")
+
+
+def method_config_type(method: str) -> type[MethodConfig]:
+    """The configuration class of a learned method: the type of its section.
+
+    Raises:
+        ValueError: no such method.
+    """
+    if method not in LEARNED_METHODS:
+        raise ValueError(f"{method!r} is not a learned method; known are {', '.join(LEARNED_METHODS)}")
+    return typing.cast(type[MethodConfig], typing.get_type_hints(Config)[method])
 
 
 def config_from_mapping(cls: type[T], values: Any, source: str = "configuration") -> T:
@@ -285,10 +368,13 @@ def _check_values(config: Any, problems: list[str]) -> None:
         PrepareConfig: "prepare",
         TrainConfig: "train",
         PENNetConfig: "pennet",
+        CAConfig: "ca",
+        GntIptConfig: "gntipt",
         Config: "",
         InpaintConfig: "inpaint",
+        EvaluateConfig: "evaluate",
+        RuntimeConfig: "runtime",
     }
-    sections |= {EvaluateConfig: "evaluate", RuntimeConfig: "runtime"}
     prefix = sections.get(type(config), "")
 
     def require(ok: bool, key: str, why: str) -> None:
@@ -299,6 +385,15 @@ def _check_values(config: Any, problems: list[str]) -> None:
     def positive(*keys: str) -> None:
         for key in keys:
             require(getattr(config, key) > 0, key, "must be positive")
+
+    if isinstance(config, MethodConfig):
+        positive("base_width", "softmax_scale", "learning_rate", "lr_decay_factor")
+        require(config.adversarial_weight >= 0, "adversarial_weight", "must not be negative")
+        require(
+            len(config.adam_betas) == 2 and all(0 <= b < 1 for b in config.adam_betas),
+            "adam_betas",
+            "must be two numbers in [0, 1)",
+        )
 
     match config:
         case PrepareConfig():
@@ -311,13 +406,7 @@ def _check_values(config: Any, problems: list[str]) -> None:
             require(config.sample_every_steps >= 0, "sample_every_steps", "must be 0 (none) or positive")
             require(config.seed >= 0, "seed", "must not be negative")
         case PENNetConfig():
-            positive(
-                "base_width",
-                "discriminator_width",
-                "learning_rate",
-                "discriminator_learning_rate",
-                "softmax_scale",
-            )
+            positive("discriminator_width", "discriminator_learning_rate")
             require(2 <= config.num_levels <= 8, "num_levels", "must be from 2 to 8")
             require(0 <= config.valid_threshold < 1, "valid_threshold", "must be in [0, 1)")
             require(
@@ -326,18 +415,22 @@ def _check_values(config: Any, problems: list[str]) -> None:
                 f"must be a non-empty list whose length divides pennet.base_width ({config.base_width})",
             )
             require(all(d > 0 for d in config.dilations), "dilations", "must be positive")
-            for key in ("adversarial_weight", "hole_weight", "valid_weight", "pyramid_weight"):
+            for key in ("hole_weight", "valid_weight", "pyramid_weight"):
                 require(getattr(config, key) >= 0, key, "must not be negative")
-            require(
-                len(config.adam_betas) == 2 and all(0 <= b < 1 for b in config.adam_betas),
-                "adam_betas",
-                "must be two numbers in [0, 1)",
-            )
             require(
                 config.attention_mode == "paper" or config.affinity == "cosine",
                 "affinity",
                 "needs pennet.attention_mode: paper",
             )
+        case CAConfig():
+            positive("critic_width", "critic_steps", "critic_learning_rate")
+            require(config.base_width % 2 == 0, "base_width", "must be even")
+            require(0 < config.discount <= 1, "discount", "must be in (0, 1]")
+            for key in ("gradient_penalty_weight", "l1_weight", "known_weight", "coarse_weight"):
+                require(getattr(config, key) >= 0, key, "must not be negative")
+        case GntIptConfig():
+            positive("critic_width", "critic_learning_rate", "l1_weight")
+            require(config.base_width % 4 == 0, "base_width", "must be a multiple of 4")
         case InpaintConfig():
             positive("batch_size")
         case EvaluateConfig():
@@ -357,6 +450,8 @@ def _check_values(config: Any, problems: list[str]) -> None:
                 config.prepare,
                 config.train,
                 config.pennet,
+                config.ca,
+                config.gntipt,
                 config.inpaint,
                 config.evaluate,
                 config.runtime,
@@ -369,6 +464,10 @@ def _check_values(config: Any, problems: list[str]) -> None:
                 for name in getattr(config.methods, kind):
                     if name not in known:
                         problems.append(f"methods.{kind}: {name!r} is not one of {', '.join(known)}")
+            if config.prepare.image_size_px % 8 and {"ca", "gntipt"} & set(config.methods.learned):
+                problems.append(
+                    f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 8, as ca and gntipt need"
+                )
             unit = 2**config.pennet.num_levels
             if config.pennet.adversarial_weight and config.prepare.image_size_px < 47:
                 problems.append(

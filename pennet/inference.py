@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from pennet.atomic import replacing, write_json
 from pennet.compositing import composite
-from pennet.config import PENNetConfig, config_from_mapping
+from pennet.config import MethodConfig, config_from_mapping, method_config_type
 from pennet.data.images import to_float, to_uint8
-from pennet.recipes.pennet import build_generator
+from pennet.methods import build_generator
 
 WEIGHTS_FILE = "generator.safetensors"
 CONFIG_FILE = "config.json"
 
 
-def save_generator(generator: nn.Module, method: str, config: PENNetConfig, folder: Path) -> None:
+def save_generator(generator: nn.Module, method: str, config: MethodConfig, folder: Path) -> None:
     """Writes `generator.safetensors` and `config.json`: all that `load_generator` needs."""
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     with replacing(folder / WEIGHTS_FILE) as temporary:
@@ -46,7 +46,8 @@ def load_generator(folder: Path | str) -> nn.Module:
         raise ValueError(f"{folder} holds no trained generator: {error.filename} is missing; train one first") from error
     except (json.JSONDecodeError, SafetensorError) as error:
         raise ValueError(f"{folder} holds no readable generator: {error}") from error
-    generator = build_generator(config_from_mapping(PENNetConfig, saved["recipe"], str(folder / CONFIG_FILE)))
+    kind = method_config_type(saved["method"])
+    generator = build_generator(config_from_mapping(kind, saved["recipe"], str(folder / CONFIG_FILE)))
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
@@ -69,7 +70,7 @@ def predict(generator: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
         (B, 3, H, W) in [-1, 1].
     """
     height, width = image.shape[-2:]
-    unit = 2 ** int(getattr(generator, "num_levels", 3))
+    unit = int(generator.unit_px)  # type: ignore[arg-type]
     padding = (0, -width % unit, 0, -height % unit)
     image, mask = F.pad(image, padding, mode="replicate"), F.pad(mask, padding, value=1.0)
     with torch.inference_mode():

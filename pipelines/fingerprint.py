@@ -64,6 +64,7 @@ def _ingredients(
             else:
                 found |= _flat(section, params[section])
         for dependency in stage["deps"]:
+            dependency = dependency.replace("${item.method}", method)
             if dependency.endswith(".py"):
                 try:
                     found[f"code.{dependency}"] = hashlib.sha256(Path(dependency).read_bytes()).hexdigest()[:12]

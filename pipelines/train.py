@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pennet.config import PENNetConfig, RuntimeConfig, TrackingConfig, TrainConfig
+from pennet.config import MethodConfig, RuntimeConfig, TrackingConfig, TrainConfig
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -20,7 +20,7 @@ def run(
     method: str,
     *,
     train: TrainConfig,
-    recipe: PENNetConfig,
+    recipe: MethodConfig,
     runtime: RuntimeConfig,
     tracking: TrackingConfig,
 ) -> None:
@@ -33,10 +33,10 @@ def run(
     from pennet.compositing import composite
     from pennet.data.dataset import InpaintingDataset, StepSampler, batches
     from pennet.data.images import to_float, to_uint8
-    from pennet.data.masks import centre_square, rotated_square
+    from pennet.data.masks import centre_square
     from pennet.inference import predict, save_generator
+    from pennet.methods import build_recipe
     from pennet.pictures import sheet
-    from pennet.recipes.pennet import PENNetRecipe
     from pennet.seeding import choose_device, seed_everything
     from pennet.training import loop
     from pipelines.fingerprint import run_fingerprint
@@ -45,17 +45,20 @@ def run(
     device = choose_device(runtime.device)
     seed_everything(train.seed, runtime.num_threads)
     fingerprint = run_fingerprint(dataset, method)
+    pictures = np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r")
+    method_recipe = build_recipe(recipe, pictures.shape[1], device, train.mixed_precision)
     images = InpaintingDataset(
-        np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r"),
+        pictures,
         seed=train.seed,
         flip=train.flip,
         quarter_turns=train.quarter_turns,
         colour_jitter=train.colour_jitter,
-        mask_function=rotated_square,
+        mask_function=method_recipe.training_mask,
     )
 
     def batches_from(step: int) -> Iterator[Batch]:
-        sampler = StepSampler(len(images), train.batch_size, train.seed, first_step=step, last_step=train.steps)
+        step_size = train.batch_size * method_recipe.batches_per_step
+        sampler = StepSampler(len(images), step_size, train.seed, first_step=step, last_step=train.steps)
         return batches(images, sampler, runtime.num_workers)
 
     test_images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
@@ -75,7 +78,7 @@ def run(
                 live.picture(step, sheet(rows, ["input", "prediction", "composite", "ground truth"]))
 
         result = loop.train(
-            PENNetRecipe(recipe, device, train.mixed_precision),
+            method_recipe,
             batches_from,
             train,
             fingerprint.identity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennet.config import PENNetConfig, TrainConfig
+from pennet.config import CAConfig, GntIptConfig, PENNetConfig, TrainConfig
 
 
 def small_recipe(**changes: Any) -> PENNetConfig:
@@ -49,3 +49,42 @@ def small_train(**changes: Any) -> TrainConfig:
         "checkpoint_every_steps": 2,
     }
     return TrainConfig(**values | changes)
+
+
+def small_ca(**changes: Any) -> CAConfig:
+    values: dict[str, Any] = {
+        "base_width": 4,
+        "softmax_scale": 10.0,
+        "critic_width": 4,
+        "critic_steps": 2,
+        "initialisation": "kaiming",
+        "adversarial_weight": 0.001,
+        "gradient_penalty_weight": 10.0,
+        "l1_weight": 1.2,
+        "known_weight": 1.2,
+        "coarse_weight": 1.2,
+        "discount": 0.9,
+        "learning_rate": 1e-3,
+        "critic_learning_rate": 1e-3,
+        "adam_betas": [0.5, 0.9],
+        "lr_milestones_steps": [],
+        "lr_decay_factor": 0.5,
+    }
+    return CAConfig(**values | changes)
+
+
+def small_gntipt(**changes: Any) -> GntIptConfig:
+    values: dict[str, Any] = {
+        "base_width": 8,
+        "softmax_scale": 10.0,
+        "critic_width": 4,
+        "initialisation": "kaiming",
+        "adversarial_weight": 0.01,
+        "l1_weight": 1.0,
+        "learning_rate": 2e-3,
+        "critic_learning_rate": 1e-3,
+        "adam_betas": [0.5, 0.999],
+        "lr_milestones_steps": [],
+        "lr_decay_factor": 0.5,
+    }
+    return GntIptConfig(**values | changes)

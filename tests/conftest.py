@@ -1,8 +1,12 @@
 """What several test folders share: one small project in which `make demo` has run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+# Before torch is imported: small tensors gain nothing from more threads, and lose much where another process computes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

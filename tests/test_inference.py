@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pennet.inference import inpaint, load_generator, predict, save_generator
-from pennet.recipes.pennet import build_generator
+from pennet.methods import build_generator
 from tests.configs import small_recipe
 
 

@@ -32,6 +32,10 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         return Batch(self.image.to(device, non_blocking=True), self.mask.to(device, non_blocking=True))
 
+    def chunk(self, parts: int) -> list[Batch]:
+        """The batch in equal parts, in order."""
+        return [Batch(*pair) for pair in zip(self.image.chunk(parts), self.mask.chunk(parts), strict=True)]
+
 
 class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
     """Augmented pictures with a fresh mask each; a sample is a function of (seed, epoch, index) alone.

@@ -154,6 +154,7 @@ class PENNet(nn.Module):
         super().__init__()
         channels = scale_channels(num_levels, base_width)
         self.num_levels = num_levels
+        self.unit_px = 2**num_levels
         self.encoder = PyramidContextEncoder(channels)
         self.transfers = nn.ModuleList()  # from scale L-1 to 1; None where a scale has no attention
         for scale in range(num_levels - 1, 0, -1):
@@ -184,7 +185,7 @@ class PENNet(nn.Module):
         Raises:
             ValueError: a side that does not divide by 2**L.
         """
-        unit = 2**self.num_levels
+        unit = self.unit_px
         if image.shape[-2] % unit or image.shape[-1] % unit:
             raise ValueError(
                 f"image of {image.shape[-2]}x{image.shape[-1]} px: PEN-Net with {self.num_levels} levels needs sides that"

@@ -173,15 +173,11 @@ class TwoStageGenerator(nn.Module):
         sees_mask_twice: bool,
     ):
         super().__init__()
+        self.unit_px = UNIT_PX
         self.limit = limit
         self.sees_mask_twice = sees_mask_twice
         self.coarse = CoarseNetwork(layer, base_width)
         self.refine = RefinementNetwork(layer, 5 if sees_mask_twice else 3, base_width, softmax_scale)
-
-    @property
-    def unit_px(self) -> int:
-        """Sides must divide by this."""
-        return UNIT_PX
 
     def forward(self, image: Tensor, mask: Tensor) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels; the coarse guess is the output's one-picture pyramid.

@@ -9,30 +9,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from pennet.config import TrainConfig
 from pennet.data.dataset import Batch
+from pennet.data.masks import Mask
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
 
 
 class Recipe(Protocol):
     """How one method learns: its networks, and one update of them."""
 
-    generator: nn.Module
+    @property
+    def generator(self) -> nn.Module:
+        """The network that paints."""
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches in one step: 1, or more where critics take steps of their own."""
+
+    @property
+    def training_mask(self) -> Callable[[np.random.Generator, int, int], Mask]:
+        """Draws the method's training masks: (generator, height, width) -> mask."""
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Makes one generator update and whatever critic updates belong to it; returns the losses by name.
+
+        Args:
+            batch: `batches_per_step` batches, one after the other.
 
         Raises:
             FloatingPointError: a loss is NaN or infinite; the weights are unchanged by it.
         """
 
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def parts(self) -> dict[str, Any]:
+        """Networks, optimisers and schedules: all with a state that a checkpoint must hold."""
 
 
 class Observer(Protocol):
@@ -94,7 +108,8 @@ def train(
     saved = checkpoint_paths(checkpoints_dir)
     if saved:
         first_step, state = load_checkpoint(saved[-1], identity)
-        recipe.load_state_dict(state["recipe"])
+        for name, part in recipe.parts().items():
+            part.load_state_dict(state["recipe"][name])
         average.load_state_dict(state["average"])
         history = state["history"]
     batches = batches_from(first_step)
@@ -129,7 +144,7 @@ def train(
         # Keep.
         if step % config.checkpoint_every_steps == 0 or step == config.steps:
             state = {
-                "recipe": recipe.state_dict(),
+                "recipe": {name: part.state_dict() for name, part in recipe.parts().items()},
                 "average": average.state_dict(),
                 "history": history,
                 "random": _random_state(),

@@ -16,16 +16,16 @@ CARRIERS = {
 """Files that move values and bytes about without changing them: no stage depends on these."""
 
 
-def import_closure(module_path: str) -> set[str]:
+def import_closure(module_path: str, without: frozenset[str] = frozenset()) -> set[str]:
     """The module's own file and all project files it imports, at any depth, inside functions too.
 
-    Imports for type checkers only are left out, and so are `__init__.py` files without code.
+    Imports for type checkers only are left out, and so are `__init__.py` files without code, and the files `without`.
     """
     found: set[str] = set()
     waiting = [module_path]
     while waiting:
         path = waiting.pop()
-        if path in found or path in CARRIERS:
+        if path in found or path in CARRIERS or path in without:
             continue
         found.add(path)
         waiting += _imported_files(ROOT / path)

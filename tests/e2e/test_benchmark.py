@@ -1,6 +1,7 @@
 """The whole of it, small: the flow runs every stage, DVC finds nothing left to do, MLflow holds the record."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -184,3 +185,15 @@ def test_a_failing_stage_says_what_to_mend_and_keeps_the_old_data(project: Path)
     assert "prepare terrain: 281 of 281 images cannot be used; repair or remove them" in result.stderr
     assert "Traceback" not in result.stderr
     assert np.load(project / "data/prepared/terrain/test.npy").shape == (72, 48, 48, 3)
+
+
+@pytest.mark.parametrize("method", ["ca", "gntipt"])
+def test_every_learned_method_trains_resumes_and_inpaints(demo: Path, tmp_path: Path, method: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints", "outputs", "models"))
+    tracking = {"uri": f"sqlite:///{tmp_path}/other.db"}
+    change_params(copy, {"methods": {"learned": [method]}, "train": {"steps": 2}, "tracking": tracking})
+    for stage in ("train", "train", "inpaint"):
+        result = run(copy, "python", "-m", f"pipelines.{stage}", "terrain", method)
+        assert result.returncode == 0, result.stderr
+    assert len(list((copy / "outputs/terrain" / method / "composite").glob("*.png"))) == 72

@@ -30,11 +30,16 @@ class CountingRecipe:
             self.generator.weight += 1
         return {"generator": float(self.step)}
 
+    batches_per_step = 1
+    training_mask = None
+
+    def parts(self):
+        return {"generator": self.generator, "counter": self}
+
     def state_dict(self):
-        return {"generator": self.generator.state_dict(), "step": self.step}
+        return {"step": self.step}
 
     def load_state_dict(self, state) -> None:
-        self.generator.load_state_dict(state["generator"])
         self.step = state["step"]
 
 

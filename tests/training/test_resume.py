@@ -49,7 +49,7 @@ class Watcher:
         pass
 
 
-result = loop.train(PENNetRecipe(recipe, torch.device("cpu"), False), batches_from, train, {"run": "resume test"},
+result = loop.train(PENNetRecipe(recipe, 48, torch.device("cpu"), False), batches_from, train, {"run": "resume test"},
                     folder / "checkpoints", torch.device("cpu"), Watcher())
 save_generator(result.generator, "pennet", recipe, folder / "model")
 (folder / "history.txt").write_text(repr(result.history))

@@ -1,0 +1,132 @@
+"""CA's and GntIpt's learning against closed forms and their papers' equations."""
+
+import numpy as np
+import pytest
+import torch
+
+from pennet.config import CAConfig, GntIptConfig
+from pennet.data.dataset import Batch
+from pennet.data.masks import box_and_free_form, jittered_box
+from pennet.methods import build_recipe
+from pennet.recipes.ca import crop_to_hole, discounted, gradient_penalty
+from tests.configs import small_ca, small_gntipt
+
+CPU = torch.device("cpu")
+SIDE = 32
+
+
+def make_batch(count: int) -> Batch:
+    torch.manual_seed(1)
+    masks = np.stack([jittered_box(np.random.default_rng(seed), SIDE, SIDE) for seed in range(count)])
+    image = torch.linspace(-0.8, 0.8, SIDE).expand(count, 3, SIDE, SIDE)
+    return Batch(image.contiguous(), torch.from_numpy(masks[:, None].astype(np.float32)))
+
+
+@pytest.mark.parametrize("config", [small_ca(), small_gntipt()], ids=["ca", "gntipt"])
+def test_updates_lower_the_loss_and_move_every_weight(config: CAConfig | GntIptConfig) -> None:
+    torch.manual_seed(0)
+    recipe = build_recipe(config, SIDE, CPU, False)
+    batch = make_batch(2 * recipe.batches_per_step)
+    before = {name: value.clone() for name, value in recipe.generator.named_parameters()}
+    first = recipe.update(batch)
+    for _ in range(25):
+        last = recipe.update(batch)
+    key = "refined_l1" if isinstance(config, GntIptConfig) else "hole_l1"
+    assert last[key] < 0.8 * first[key]
+    assert [name for name, value in recipe.generator.named_parameters() if torch.equal(value, before[name])] == []
+
+
+@pytest.mark.parametrize("config", [small_ca(), small_gntipt()], ids=["ca", "gntipt"])
+def test_state_of_all_parts_repeats_the_next_update(config: CAConfig | GntIptConfig) -> None:
+    torch.manual_seed(0)
+    recipe = build_recipe(config, SIDE, CPU, False)
+    batch = make_batch(2 * recipe.batches_per_step)
+    recipe.update(batch)
+    saved = {name: part.state_dict() for name, part in recipe.parts().items()}
+    saved = torch.load(_bytes(saved), weights_only=True)
+    torch.manual_seed(4)
+    expected = recipe.update(batch)
+
+    torch.manual_seed(99)
+    other = build_recipe(config, SIDE, CPU, False)
+    for name, part in other.parts().items():
+        part.load_state_dict(saved[name])
+    torch.manual_seed(4)
+    assert other.update(batch) == expected
+
+
+def _bytes(state):
+    import io
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return buffer
+
+
+def test_training_masks_are_the_methods_own() -> None:
+    assert build_recipe(small_ca(), SIDE, CPU, False).training_mask is jittered_box
+    assert build_recipe(small_gntipt(), SIDE, CPU, False).training_mask is box_and_free_form
+
+
+def test_ca_takes_its_critic_steps_with_a_batch_each() -> None:
+    recipe = build_recipe(small_ca(critic_steps=3, lr_milestones_steps=[2], lr_decay_factor=0.1), SIDE, CPU, False)
+    assert recipe.batches_per_step == 4
+    for _ in range(2):
+        recipe.update(make_batch(8))
+    judging, painting = recipe.parts()["judging"], recipe.parts()["painting"]
+    assert judging.schedule.last_epoch == 6
+    assert painting.schedule.last_epoch == 2
+    rates = [learner.optimizer.param_groups[0]["lr"] for learner in (judging, painting)]
+    assert rates == pytest.approx([1e-4, 1e-4])  # both fell at the same generator update
+
+
+def test_gradient_penalty_of_a_linear_critic_is_its_closed_form() -> None:
+    """f(x) = w·x has the gradient w everywhere; over the hole its norm is |w · mask|."""
+    torch.manual_seed(0)
+    weight, mask = torch.randn(3, 8, 8), torch.zeros(2, 1, 8, 8)
+    mask[0, :, :4], mask[1, :, :, 2:3] = 1, 1
+    critic = torch.nn.Flatten()
+    linear = torch.nn.Linear(192, 1)
+    with torch.no_grad():
+        linear.weight.copy_(weight.flatten()[None])
+    network = torch.nn.Sequential(critic, linear)
+    norms = (weight[None] * mask).flatten(1).norm(dim=1)
+    expected = (norms - 1).square().mean().item()
+    got = gradient_penalty(network, torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), mask)
+    assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_discount_falls_with_the_distance_from_the_border() -> None:
+    mask = torch.zeros(1, 1, 12, 12)
+    mask[..., 2:9, 3:10] = 1
+    weights = discounted(mask, 0.9)[0, 0]
+    for y in range(12):
+        for x in range(12):
+            inside = mask[0, 0, y, x] > 0
+            expected = 0.9 ** min(y - 2, 8 - y, x - 3, 9 - x) if inside else 0.0
+            assert weights[y, x].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_crop_holds_the_whole_hole_and_follows_each_sample() -> None:
+    masks = torch.from_numpy(np.stack([jittered_box(np.random.default_rng(s), 32, 48) for s in range(20)])[:, None]).float()
+    picture = torch.arange(32 * 48, dtype=torch.float32).view(1, 1, 32, 48).expand(20, 1, 32, 48)
+    cropped_mask, cropped = crop_to_hole(masks, masks), crop_to_hole(picture, masks)
+    assert cropped.shape == (20, 1, 16, 24)
+    assert torch.equal(cropped_mask.sum(dim=(1, 2, 3)), masks.sum(dim=(1, 2, 3)))
+    for sample in range(20):
+        first = int(cropped[sample, 0, 0, 0])
+        top, left = divmod(first, 48)
+        assert torch.equal(cropped[sample, 0], picture[sample, 0, top : top + 16, left : left + 24])
+
+
+def test_losses_are_the_papers_weighted_sums() -> None:
+    torch.manual_seed(0)
+    config = small_gntipt(adversarial_weight=0.3, l1_weight=2.0)
+    losses = build_recipe(config, SIDE, CPU, False).update(make_batch(2))
+    expected = 2.0 * (losses["coarse_l1"] + losses["refined_l1"]) + 0.3 * losses["adversarial"]
+    assert losses["generator"] == pytest.approx(expected, rel=1e-5)
+    ca = small_ca(l1_weight=1.5, known_weight=0.5, adversarial_weight=0.2)
+    losses = build_recipe(ca, SIDE, CPU, False).update(make_batch(2 * (ca.critic_steps + 1)))
+    expected = 1.5 * losses["hole_l1"] + 0.5 * losses["known_l1"] + 0.2 * losses["adversarial"]
+    assert losses["generator"] == pytest.approx(expected, rel=1e-4)
