@@ -66,6 +66,19 @@ def test_a_terminated_flow_takes_its_stage_with_it(toy: Path) -> None:
     if alive:
         os.kill(pid, signal.SIGKILL)
     assert not alive
+    assert processes_of(toy) == []
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of all processes that were started with this folder's Prefect state, Prefect's server among them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"PREFECT_HOME={folder}/" in (process / "environ").read_text(errors="replace"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # it ended meanwhile, or is somebody else's
+            continue
+    return [line for line in found if line]
 
 
 def wait_for_pid(file: Path, process: subprocess.Popen[str]) -> int:
