@@ -188,7 +188,13 @@ def _open_run(
         return mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
     run = mlflow.start_run(
         run_name=f"{method}-{fingerprint.run[:6]}",
-        tags={FINGERPRINT_TAG: fingerprint.run, "dataset": dataset, "method": method, **_provenance()},
+        tags={
+            FINGERPRINT_TAG: fingerprint.run,
+            "dataset": dataset,
+            "method": method,
+            "dvc.stage": f"{'train' if fingerprint.training else 'inpaint-classical'}@{dataset}-{method}",
+            **_provenance(),
+        },
         log_system_metrics=log_system_metrics,
     )
     mlflow.log_params(fingerprint.parameters)
@@ -204,7 +210,7 @@ def _active_run_id() -> str:
 
 
 def _provenance() -> dict[str, str]:
-    """Where the run comes from: git commit and dirty flag, DVC stage and experiment."""
+    """Where the run comes from: git commit and dirty flag, DVC experiment."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
@@ -213,8 +219,8 @@ def _provenance() -> dict[str, str]:
         "git.commit": git("rev-parse", "HEAD") or "none",
         "git.dirty": str(bool(git("status", "--porcelain", "--untracked-files=no"))).lower(),
     }
-    variables = {"dvc.stage": "DVC_STAGE", "dvc.experiment": "DVC_EXP_NAME"}
-    return tags | {tag: os.environ[name] for tag, name in variables.items() if name in os.environ}
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return tags | ({"dvc.experiment": experiment} if experiment else {})
 
 
 # --- what a run holds ------------------------------------------------------------------------------------------------

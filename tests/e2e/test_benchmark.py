@@ -70,6 +70,7 @@ def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: P
         assert {"report/metrics.json", "report/sheet.png", "report/per_image.csv"} <= names
     trained = found["pennet"]
     assert trained.data.tags["dvc.stage"] == "train@terrain-pennet"
+    assert found["telea"].data.tags["dvc.stage"] == "inpaint-classical@terrain-telea"
     assert [p.step for p in client.get_metric_history(trained.info.run_id, "train/generator")] == [1, 2, 3, 4]
     assert any("samples" in item.path for item in client.list_artifacts(trained.info.run_id, "images"))
 
