@@ -21,6 +21,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
+from pipelines.params import load_params
 from pipelines.process import child, environment
 
 GPU_SLOT = "gpu"
@@ -35,9 +36,11 @@ def benchmark() -> None:
     """Brings every stage of `dvc.yaml` up to date, then completes the MLflow record.
 
     Raises:
+        ConfigError: `params.yaml` has problems; lists them all.
         RuntimeError: a stage failed; names it and ends with its last lines.
     """
     logger = get_run_logger()
+    load_params()
     stages = stages_to_run()
     if not stages:
         logger.info("all stages are up to date")
@@ -133,7 +136,16 @@ def _run_logged(command: list[str], name: str) -> None:
         raise RuntimeError(f"{name} failed with exit status {status}:\n" + "\n".join(last_lines))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Runs the flow here and now; what a user can mend ends in one message."""
     # An orderly exit, where Python would just end: Prefect's temporary server is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
-    benchmark()
+    try:
+        load_params()  # before a server is started for nothing
+        benchmark()
+    except (ValueError, RuntimeError) as error:
+        sys.exit(f"benchmark: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -45,6 +45,20 @@ def test_flow_without_a_server_names_the_stage_that_fails(toy: Path) -> None:
     assert "compare@toy" not in log
 
 
+def test_flow_lists_the_problems_of_the_parameters_before_it_starts_anything(toy: Path) -> None:
+    before = (toy / "params.yaml").read_text()
+    try:
+        (toy / "params.yaml").write_text(before.replace("  steps: ", "  stepz: "))
+        result = run(toy, "python", "-m", "pipelines.flows")
+    finally:
+        (toy / "params.yaml").write_text(before)
+    assert result.returncode == 1
+    assert "train.stepz: unknown key" in result.stderr
+    assert "train.steps: missing" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "flow run" not in result.stdout + result.stderr
+
+
 @pytest.mark.slow
 def test_a_terminated_flow_takes_its_stage_with_it(toy: Path) -> None:
     write_dag(toy, train="sh -c 'echo $$ > pid; exec sleep 600'")
