@@ -28,7 +28,8 @@ def main() -> None:
     arguments = parser.parse_args()
     api_url = f"http://127.0.0.1:{arguments.port}/api"
     os.environ["PREFECT_API_URL"] = api_url
-    signal.signal(signal.SIGTERM, _interrupt)
+    for signum in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background jobs start with it ignored
+        signal.signal(signum, _interrupt)
     try:
         with child(["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(arguments.port)]) as server:
             _wait_until_healthy(api_url, server)

@@ -66,8 +66,12 @@ def change_params(folder: Path, changes: dict[str, dict[str, object]]) -> None:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """What a command of the copy runs in: this virtual environment, no server, Prefect's state inside the copy."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DVC_", "MLFLOW_"))}
+    """What a command of the copy runs in: this virtual environment, no server, Prefect's state inside the copy.
+
+    What make tells a make inside it (`make test` runs these tests) is left out.
+    """
+    foreign = ("PREFECT_", "DVC_", "MLFLOW_", "MAKE", "MFLAGS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

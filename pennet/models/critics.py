@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ class WassersteinCritic(nn.Module):
     Args:
         channels: of the 5x5 stride-2 convolutions, without normalisation; 64, 128, 256, 512 for the critic of the hole's box
             and 64, 128, 256, 256 for the one of the whole picture.
-        side_px: side of its pictures; must divide by 2 to the number of convolutions.
+        side_px: side of its pictures.
     """
 
     def __init__(self, channels: Sequence[int], side_px: int):
@@ -24,7 +25,7 @@ class WassersteinCritic(nn.Module):
         self.convs = nn.ModuleList(
             nn.Conv2d(c_in, c_out, 5, stride=2, padding=2) for c_in, c_out in zip([3, *channels[:-1]], channels, strict=True)
         )
-        cells = (side_px // 2 ** len(channels)) ** 2
+        cells = math.ceil(side_px / 2 ** len(channels)) ** 2  # each convolution halves the side and rounds up
         self.judge = nn.Linear(cells * channels[-1], 1)
 
     def forward(self, image: Tensor) -> Tensor:

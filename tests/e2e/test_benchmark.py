@@ -191,7 +191,7 @@ def test_a_failing_stage_says_what_to_mend_and_keeps_the_old_data(project: Path)
 @pytest.mark.parametrize("method", ["ca", "gntipt"])
 def test_every_learned_method_trains_resumes_and_inpaints(demo: Path, tmp_path: Path, method: str) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints", "outputs", "models"))
+    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints"))
     tracking = {"uri": f"sqlite:///{tmp_path}/other.db"}
     change_params(copy, {"methods": {"learned": [method]}, "train": {"steps": 2}, "tracking": tracking})
     for stage in ("train", "train", "inpaint"):

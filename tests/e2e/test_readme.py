@@ -121,7 +121,7 @@ def test_inpaint_fills_a_photo(demo: Path) -> None:
 @pytest.mark.slow
 def test_own_photos_are_packed_and_run(demo: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints", "outputs", "models"))
+    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints"))
     for i in range(30):
         picture = np.random.default_rng(i).integers(0, 256, (60, 80, 3), dtype=np.uint8)
         (copy / "photos").mkdir(exist_ok=True)

@@ -121,5 +121,6 @@ def test_generator_refuses_a_side_that_does_not_divide_by_eight() -> None:
 
 
 def test_critics_have_their_shapes() -> None:
-    assert WassersteinCritic([4, 8], 32)(torch.zeros(2, 3, 32, 32)).shape == (2, 1)
+    for side in (32, 24, 25):
+        assert WassersteinCritic([4, 8, 8, 8], side)(torch.zeros(2, 3, side, side)).shape == (2, 1)
     assert SNPatchCritic(4)(torch.zeros(2, 3, 128, 64), torch.zeros(2, 1, 128, 64)).shape == (2, 16, 2, 1)

@@ -1,0 +1,78 @@
+"""MLflow's own page for comparing runs, in a real browser: do our runs line up there?"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_readme import free_port
+from tests.project import environment
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.server,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def address(demo: Path) -> Iterator[str]:
+    port = free_port()
+    command = ["-m", "mlflow", "ui", "--backend-store-uri", "sqlite:///mlflow.db", "--port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, *command], cwd=demo, env=environment(demo), **quiet) as process:
+        try:
+            wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise AssertionError(f"{url} did not answer in time")
+
+
+def test_compare_page_shows_every_method_and_its_metrics(demo: Path, address: str) -> None:
+    import mlflow
+    from playwright.sync_api import sync_playwright
+
+    mlflow.set_tracking_uri(f"sqlite:///{demo}/mlflow.db")
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("pennet-studio-terrain")
+    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
+    assert len(runs) == 3
+    ids, experiments = json.dumps([run.info.run_id for run in runs]), json.dumps([experiment.experiment_id])
+    query = urllib.parse.urlencode({"runs": ids, "experiments": experiments}, quote_via=urllib.parse.quote)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1600, "height": 2400})
+        page.goto(f"{address}/#/compare-runs?{query}", timeout=60_000)
+        page.get_by_text("Comparing 3 Runs").wait_for(timeout=60_000)
+        for run in runs:
+            page.get_by_text(run.info.run_name).first.wait_for(timeout=60_000)
+        page.get_by_text("test/l1_hole").first.wait_for(timeout=60_000)
+        text = page.inner_text("body")
+        browser.close()
+    for run in runs:
+        assert f"{run.data.metrics['test/l1_hole']:.3f}"[:5] in text
