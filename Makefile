@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: demo
-demo: $(STAMP) ## train PEN-Net on real images, evaluate it, leave a tracked run to look at
+demo: $(STAMP) ## train and compare all methods on real images, leave tracked runs to look at
 	$(BIN)/python -m pipelines.flows
 
 .PHONY: test
@@ -58,6 +58,10 @@ ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 .PHONY: up
 up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C
 	$(BIN)/python -m pipelines.serve --port $(PREFECT_PORT)
+
+.PHONY: study
+study: $(STAMP) ## run profiles/PROFILE.yaml in a folder of its own, results in reports/studies/PROFILE
+	$(BIN)/python -m pipelines.study $(PROFILE)
 
 .PHONY: readme
 readme: $(STAMP) ## put the results of the last run into README.md

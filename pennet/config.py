@@ -7,9 +7,10 @@ says what it means and in which unit.
 from __future__ import annotations
 
 import math
+import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -27,7 +28,7 @@ class ConfigError(ValueError):
 @dataclass(frozen=True)
 class MethodsConfig:
     learned: list[str]
-    """Methods with a training stage."""
+    """Methods with a training stage: names of `recipes`."""
     classical: list[str]
     """Methods without one; they enter at the inpaint stage."""
 
@@ -64,10 +65,11 @@ class MasksConfig:
 class TrainConfig:
     """The budget and the habits that all learned methods share, so that the comparison is fair."""
 
-    seed: int
-    """Seed of weights, data order, augmentation and training masks."""
     steps: int
-    """Generator updates."""
+    """Generator updates, the same for every method; 0 where `minutes` is the budget."""
+    minutes: float
+    """Wall time of a training, the same for every method: turned into steps once, from the pace of its first steps; 0 where
+    `steps` is the budget."""
     batch_size: int
     """Images per update."""
     ema_decay: float
@@ -94,6 +96,8 @@ class TrainConfig:
 class PENNetConfig:
     """PEN-Net: architecture, losses and optimiser (Zeng et al., CVPR 2019)."""
 
+    method: Literal["pennet"]
+    """Which method this is a recipe of."""
     num_levels: int
     """Scales of the pyramid-context encoder, L in the paper; 6 is the released depth. The side must divide by 2**L."""
     base_width: int
@@ -130,8 +134,8 @@ class PENNetConfig:
     """Adam's step size for the discriminator."""
     adam_betas: list[float]
     """Adam's two decay rates."""
-    lr_milestones_steps: list[int]
-    """Updates at which both step sizes are multiplied by `lr_decay_factor`."""
+    lr_milestones: list[float]
+    """Shares of the budget, in (0, 1), after which both step sizes are multiplied by `lr_decay_factor`."""
     lr_decay_factor: float
     """Factor at each milestone."""
 
@@ -140,6 +144,8 @@ class PENNetConfig:
 class CAConfig:
     """CA: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018)."""
 
+    method: Literal["ca"]
+    """Which method this is a recipe of."""
     base_width: int
     """Channels of the first convolution; 32 in the paper."""
     softmax_scale: float
@@ -168,8 +174,8 @@ class CAConfig:
     """Adam's step size for the critics."""
     adam_betas: list[float]
     """Adam's two decay rates."""
-    lr_milestones_steps: list[int]
-    """Generator updates at which both step sizes are multiplied by `lr_decay_factor`."""
+    lr_milestones: list[float]
+    """As for PEN-Net."""
     lr_decay_factor: float
     """Factor at each milestone."""
 
@@ -178,6 +184,8 @@ class CAConfig:
 class GntIptConfig:
     """GntIpt: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019)."""
 
+    method: Literal["gntipt"]
+    """Which method this is a recipe of."""
     base_width: int
     """Channels of the first gated convolution, half of which are features; 48 in the paper."""
     softmax_scale: float
@@ -196,8 +204,8 @@ class GntIptConfig:
     """Adam's step size for the critic."""
     adam_betas: list[float]
     """Adam's two decay rates."""
-    lr_milestones_steps: list[int]
-    """Updates at which both step sizes are multiplied by `lr_decay_factor`."""
+    lr_milestones: list[float]
+    """Shares of the budget, in (0, 1), after which both step sizes are multiplied by `lr_decay_factor`."""
     lr_decay_factor: float
     """Factor at each milestone."""
 
@@ -265,14 +273,15 @@ class Config:
 
     datasets: list[str]
     """Data sets of the benchmark; each has an entry in `sources`."""
+    seeds: list[int]
+    """Seeds of weights, data order, augmentation and training masks: one training of each learned method a seed."""
     methods: MethodsConfig
     sources: dict[str, SourceConfig]
     prepare: PrepareConfig
     masks: MasksConfig
     train: TrainConfig
-    pennet: PENNetConfig
-    ca: CAConfig
-    gntipt: GntIptConfig
+    recipes: dict[str, MethodConfig]
+    """How the learned methods are built and trained, by a name of one's own: two recipes of one method are an ablation."""
     inpaint: InpaintConfig
     evaluate: EvaluateConfig
     runtime: RuntimeConfig
@@ -280,19 +289,7 @@ class Config:
 
 
 LEARNED_METHODS = ("pennet", "ca", "gntipt")
-"""Each has a section of its own name in `params.yaml`."""
 CLASSICAL_METHODS = ("mean", "telea", "biharmonic", "patchmatch")
-
-
-def method_config_type(method: str) -> type[MethodConfig]:
-    """The configuration class of a learned method: the type of its section.
-
-    Raises:
-        ValueError: no such method.
-    """
-    if method not in LEARNED_METHODS:
-        raise ValueError(f"{method!r} is not a learned method; known are {', '.join(LEARNED_METHODS)}")
-    return typing.cast(type[MethodConfig], typing.get_type_hints(Config)[method])
 
 
 def config_from_mapping(cls: type[T], values: Any, source: str = "configuration") -> T:
@@ -306,13 +303,22 @@ def config_from_mapping(cls: type[T], values: Any, source: str = "configuration"
     Raises:
         ConfigError: unknown or missing keys, wrong types, impossible values; all of them, each by its path.
     """
+    return typing.cast(T, _checked(cls, values, source))
+
+
+def recipe_from_mapping(values: Any, source: str = "recipe") -> MethodConfig:
+    """Builds the recipe that `values["method"]` names; otherwise as `config_from_mapping`."""
+    return typing.cast(MethodConfig, _checked(MethodConfig, values, source))
+
+
+def _checked(kind: Any, values: Any, source: str) -> Any:
     problems: list[str] = []
-    built = _build(cls, values, "", problems)
+    built = _build(kind, values, "", problems)
     if not problems:
-        _check_values(built, problems)
+        _check_values(built, "", problems)
     if problems:
         raise ConfigError(problems, source)
-    return typing.cast(T, built)
+    return built
 
 
 def _build(kind: Any, value: Any, path: str, problems: list[str]) -> Any:
@@ -333,6 +339,8 @@ def _build(kind: Any, value: Any, path: str, problems: list[str]) -> Any:
             problems.append(f"{path}: expected a mapping, got {value!r}")
             return {}
         return {str(k): _build(args[1], v, f"{path}.{k}", problems) for k, v in value.items()}
+    if origin in (Union, types.UnionType) and all(is_dataclass(a) for a in args):
+        return _build_recipe(args, value, path, problems)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
             return None
@@ -346,6 +354,17 @@ def _build(kind: Any, value: Any, path: str, problems: list[str]) -> Any:
         problems.append(f"{path}: expected {kind.__name__}, got {value!r} ({type(value).__name__})")
         return value
     return kind(value)
+
+
+def _build_recipe(kinds: tuple[Any, ...], value: Any, path: str, problems: list[str]) -> Any:
+    """Builds the one of several dataclasses that the value's key `method` names."""
+    by_method = dict(zip(LEARNED_METHODS, kinds, strict=True))
+    method = value.get("method") if isinstance(value, Mapping) else None
+    if not isinstance(method, str) or method not in by_method:
+        where = f"{path}.method" if path else "method"
+        problems.append(f"{where}: {method!r} is not one of {', '.join(by_method)}")
+        return None
+    return _build_dataclass(by_method[method], value, path, problems)
 
 
 def _build_dataclass(cls: Any, value: Any, path: str, problems: list[str]) -> Any:
@@ -362,20 +381,8 @@ def _build_dataclass(cls: Any, value: Any, path: str, problems: list[str]) -> An
     return None if missing else cls(**built)
 
 
-def _check_values(config: Any, problems: list[str]) -> None:
+def _check_values(config: Any, prefix: str, problems: list[str]) -> None:
     """Appends what no type can express: ranges, and values that do not fit each other."""
-    sections = {
-        PrepareConfig: "prepare",
-        TrainConfig: "train",
-        PENNetConfig: "pennet",
-        CAConfig: "ca",
-        GntIptConfig: "gntipt",
-        Config: "",
-        InpaintConfig: "inpaint",
-        EvaluateConfig: "evaluate",
-        RuntimeConfig: "runtime",
-    }
-    prefix = sections.get(type(config), "")
 
     def require(ok: bool, key: str, why: str) -> None:
         if not ok:
@@ -389,6 +396,7 @@ def _check_values(config: Any, problems: list[str]) -> None:
     if isinstance(config, MethodConfig):
         positive("base_width", "softmax_scale", "learning_rate", "lr_decay_factor")
         require(config.adversarial_weight >= 0, "adversarial_weight", "must not be negative")
+        require(all(0 < share < 1 for share in config.lr_milestones), "lr_milestones", "must be shares in (0, 1)")
         require(
             len(config.adam_betas) == 2 and all(0 <= b < 1 for b in config.adam_betas),
             "adam_betas",
@@ -400,11 +408,17 @@ def _check_values(config: Any, problems: list[str]) -> None:
             require(config.image_size_px >= 16, "image_size_px", "must be at least 16")
             positive("contact_sheet_images")
         case TrainConfig():
-            positive("steps", "batch_size", "log_every_steps", "checkpoint_every_steps", "num_samples")
+            positive("batch_size", "log_every_steps", "checkpoint_every_steps", "num_samples")
+            require(config.steps >= 0, "steps", "must not be negative")
+            require(config.minutes >= 0, "minutes", "must not be negative")
+            require(
+                (config.steps > 0) != (config.minutes > 0),
+                "steps",
+                f"with train.minutes: {config.minutes:g} is no budget; exactly one of the two must be positive",
+            )
             require(0 <= config.ema_decay < 1, "ema_decay", "must be in [0, 1)")
             require(0 <= config.colour_jitter < 1, "colour_jitter", "must be in [0, 1)")
             require(config.sample_every_steps >= 0, "sample_every_steps", "must be 0 (none) or positive")
-            require(config.seed >= 0, "seed", "must not be negative")
         case PENNetConfig():
             positive("discriminator_width", "discriminator_learning_rate")
             require(2 <= config.num_levels <= 8, "num_levels", "must be from 2 to 8")
@@ -412,7 +426,7 @@ def _check_values(config: Any, problems: list[str]) -> None:
             require(
                 bool(config.dilations) and config.base_width % len(config.dilations) == 0,
                 "dilations",
-                f"must be a non-empty list whose length divides pennet.base_width ({config.base_width})",
+                f"must be a non-empty list whose length divides base_width ({config.base_width})",
             )
             require(all(d > 0 for d in config.dilations), "dilations", "must be positive")
             for key in ("hole_weight", "valid_weight", "pyramid_weight"):
@@ -420,7 +434,7 @@ def _check_values(config: Any, problems: list[str]) -> None:
             require(
                 config.attention_mode == "paper" or config.affinity == "cosine",
                 "affinity",
-                "needs pennet.attention_mode: paper",
+                "needs attention_mode: paper",
             )
         case CAConfig():
             positive("critic_width", "critic_steps", "critic_learning_rate")
@@ -446,36 +460,47 @@ def _check_values(config: Any, problems: list[str]) -> None:
             positive("num_threads")
             require(config.num_workers >= 0, "num_workers", "must not be negative")
         case Config():
-            for section in (
-                config.prepare,
-                config.train,
-                config.pennet,
-                config.ca,
-                config.gntipt,
-                config.inpaint,
-                config.evaluate,
-                config.runtime,
-            ):
-                _check_values(section, problems)
-            require(bool(config.datasets), "datasets", "names no data set")
-            for name in config.datasets:
-                require(name in config.sources, "datasets", f"names {name!r}, which has no entry in sources")
-            for kind, known in (("learned", LEARNED_METHODS), ("classical", CLASSICAL_METHODS)):
-                for name in getattr(config.methods, kind):
-                    if name not in known:
-                        problems.append(f"methods.{kind}: {name!r} is not one of {', '.join(known)}")
-            if config.prepare.image_size_px % 8 and {"ca", "gntipt"} & set(config.methods.learned):
+            for name in ("prepare", "train", "inpaint", "evaluate", "runtime"):
+                _check_values(getattr(config, name), name, problems)
+            for name, recipe in config.recipes.items():
+                _check_values(recipe, f"recipes.{name}", problems)
+            _check_whole(config, require, problems)
+
+
+def _check_whole(config: Config, require: Callable[[bool, str, str], None], problems: list[str]) -> None:
+    """Appends what does not fit between sections."""
+    require(bool(config.datasets), "datasets", "names no data set")
+    for name in config.datasets:
+        require(name in config.sources, "datasets", f"names {name!r}, which has no entry in sources")
+    require(
+        bool(config.seeds) and all(seed >= 0 for seed in config.seeds), "seeds", "must be numbers from 0 on, at least one"
+    )
+    require(len(set(config.seeds)) == len(config.seeds), "seeds", "names one twice")
+    for name in config.recipes:
+        # The name becomes a folder and a part of DVC's stage names.
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in CLASSICAL_METHODS:
+            problems.append(
+                f"recipes.{name}: a recipe's name is small letters, digits and _, and not one of"
+                f" {', '.join(CLASSICAL_METHODS)}"
+            )
+    for kind, known in (("learned", tuple(config.recipes)), ("classical", CLASSICAL_METHODS)):
+        for name in getattr(config.methods, kind):
+            if name not in known:
+                problems.append(f"methods.{kind}: {name!r} is not one of {', '.join(known)}")
+    side = config.prepare.image_size_px
+    for name in config.methods.learned:
+        recipe = config.recipes.get(name)
+        if isinstance(recipe, CAConfig | GntIptConfig) and side % 8:
+            problems.append(f"prepare.image_size_px: {side} is not a multiple of 8, as recipes.{name} needs")
+        if isinstance(recipe, PENNetConfig):
+            unit = 2**recipe.num_levels
+            if recipe.adversarial_weight and side < 47:
                 problems.append(
-                    f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 8, as ca and gntipt need"
+                    f"prepare.image_size_px: {side} is too small for the discriminator, which needs"
+                    f" 47 px; enlarge it or set recipes.{name}.adversarial_weight: 0"
                 )
-            unit = 2**config.pennet.num_levels
-            if config.pennet.adversarial_weight and config.prepare.image_size_px < 47:
+            if side % unit:
                 problems.append(
-                    f"prepare.image_size_px: {config.prepare.image_size_px} is too small for the discriminator, which needs"
-                    " 47 px; enlarge it or set pennet.adversarial_weight: 0"
-                )
-            if config.prepare.image_size_px % unit:
-                problems.append(
-                    f"prepare.image_size_px: {config.prepare.image_size_px} is not a multiple of 2**pennet.num_levels"
+                    f"prepare.image_size_px: {side} is not a multiple of 2**recipes.{name}.num_levels"
                     f" ({unit}); use a multiple of {unit} or fewer levels"
                 )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pennet.atomic import replacing, write_json
 from pennet.compositing import composite
-from pennet.config import MethodConfig, config_from_mapping, method_config_type
+from pennet.config import MethodConfig, recipe_from_mapping
 from pennet.data.images import to_float, to_uint8
 from pennet.methods import build_generator
 
@@ -24,12 +24,12 @@ WEIGHTS_FILE = "generator.safetensors"
 CONFIG_FILE = "config.json"
 
 
-def save_generator(generator: nn.Module, method: str, config: MethodConfig, folder: Path) -> None:
+def save_generator(generator: nn.Module, config: MethodConfig, folder: Path) -> None:
     """Writes `generator.safetensors` and `config.json`: all that `load_generator` needs."""
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     with replacing(folder / WEIGHTS_FILE) as temporary:
         save_file(weights, temporary)
-    write_json(folder / CONFIG_FILE, {"method": method, "recipe": asdict(config)})
+    write_json(folder / CONFIG_FILE, asdict(config))
 
 
 def load_generator(folder: Path | str) -> nn.Module:
@@ -46,8 +46,7 @@ def load_generator(folder: Path | str) -> nn.Module:
         raise ValueError(f"{folder} holds no trained generator: {error.filename} is missing; train one first") from error
     except (json.JSONDecodeError, SafetensorError) as error:
         raise ValueError(f"{folder} holds no readable generator: {error}") from error
-    kind = method_config_type(saved["method"])
-    generator = build_generator(config_from_mapping(kind, saved["recipe"], str(folder / CONFIG_FILE)))
+    generator = build_generator(recipe_from_mapping(saved, str(folder / CONFIG_FILE)))
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:

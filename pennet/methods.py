@@ -13,21 +13,23 @@ if TYPE_CHECKING:
     from pennet.training.loop import Recipe
 
 
-def build_recipe(config: MethodConfig, image_size_px: int, device: torch.device, mixed_precision: bool) -> Recipe:
-    """The recipe that a configuration describes, its networks initialised on `device`."""
+def build_recipe(
+    config: MethodConfig, image_size_px: int, steps: int, device: torch.device, mixed_precision: bool
+) -> Recipe:
+    """The recipe that a configuration describes, its networks initialised on `device`, its schedule over `steps` updates."""
     match config:
         case PENNetConfig():
             from pennet.recipes.pennet import PENNetRecipe
 
-            return PENNetRecipe(config, image_size_px, device, mixed_precision)
+            return PENNetRecipe(config, image_size_px, steps, device, mixed_precision)
         case CAConfig():
             from pennet.recipes.ca import CARecipe
 
-            return CARecipe(config, image_size_px, device, mixed_precision)
+            return CARecipe(config, image_size_px, steps, device, mixed_precision)
         case GntIptConfig():
             from pennet.recipes.gntipt import GntIptRecipe
 
-            return GntIptRecipe(config, image_size_px, device, mixed_precision)
+            return GntIptRecipe(config, image_size_px, steps, device, mixed_precision)
 
 
 def build_generator(config: MethodConfig) -> nn.Module:

@@ -1,11 +1,14 @@
 """Stage `compare`: all methods of a data set side by side.
 
 `reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md` and `side_by_side.png` in
-`reports/DATASET/comparison/`. Git keeps them: they are the results that the README shows.
+`reports/DATASET/comparison/`, and the plots in `reports/DATASET/plots/`. Git keeps them: they are the results that the
+README shows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import EvaluateConfig, MethodsConfig
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REFERENCE = "pennet"
 """The method that the others are compared with, where it is in the list; else the first one."""
 SHOWN_BY = "l1_hole"
@@ -24,37 +27,54 @@ SHOWN_EACH = 2
 """Pictures on the sheet from each end and from the middle of the reference's ranking: no method shows its best only."""
 
 
-def run(dataset: str, *, methods: MethodsConfig, evaluate: EvaluateConfig) -> None:
+def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: EvaluateConfig) -> None:
     """Compares the methods on the test images of DATASET."""
     import dataclasses
+
+    import pandas as pd
 
     from pennet.atomic import write_json, write_text
     from pennet.metrics.comparison import compare
     from pennet.metrics.per_image import read_per_image
     from pennet.metrics.report import read_report
+    from pennet.metrics.seeds import Trials
     from pennet.metrics.tables import csv_text, markdown
     from pennet.pictures import save_png
+    from pennet.training.cost import read_cost
+    from pipelines import plots
 
     if not methods.all:
         raise ValueError("methods: names no method; list at least one in params.yaml")
     reference = REFERENCE if REFERENCE in methods.all else methods.all[0]
-    folders = {method: layout.report_dir(dataset, method) for method in methods.all}
-    reports = {method: read_report(folder / "metrics.json") for method, folder in folders.items()}
-    per_image = {method: read_per_image(folder / "per_image.csv") for method, folder in folders.items()}
-    comparison = compare(
-        reports,
-        per_image,
-        reference,
-        evaluate.bootstrap_resamples,
-        evaluate.seed,
-    )
+    folders: dict[str, list[Path]] = {
+        method: [layout.report_dir(dataset, method, seed) for seed in (seeds if method in methods.learned else [None])]
+        for method in methods.all
+    }
+    reports = {method: [read_report(folder / "metrics.json") for folder in folders[method]] for method in methods.all}
+    tables = {method: [read_per_image(folder / "per_image.csv") for folder in folders[method]] for method in methods.all}
+    trials = {method: Trials(reports[method], tables[method]) for method in methods.all}
+    comparison = compare(trials, reference, evaluate.bootstrap_resamples, evaluate.seed)
+    costs = {method: [read_cost(folder / "cost.json") for folder in folders[method]] for method in methods.learned}
+
     target = layout.comparison_dir(dataset)
-    content = {"schema_version": SCHEMA_VERSION} | dataclasses.asdict(comparison)
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **dataclasses.asdict(comparison),
+        "costs": {method: [dataclasses.asdict(cost) for cost in of_method] for method, of_method in costs.items()},
+    }
     write_json(target / "comparison.json", content)
     write_text(target / "comparison.csv", csv_text(comparison))
-    write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared"))
-    shown = _best_middle_worst(per_image[reference].values[SHOWN_BY])
-    save_png(target / "side_by_side.png", _side_by_side(dataset, methods.all, shown))
+    write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared", costs))
+    per_image = trials[reference].per_image
+    shown = _best_middle_worst(per_image.values[SHOWN_BY])  # noqa: PD011
+    first_seed = {method: seeds[0] if method in methods.learned else None for method in methods.all}
+    save_png(target / "side_by_side.png", _side_by_side(dataset, first_seed, shown))
+
+    plots_dir = layout.plots_dir(dataset)
+    plots.metrics(comparison, plots_dir / "metrics.png")
+    if methods.learned:
+        curves = {method: [pd.read_csv(folder / "history.csv") for folder in folders[method]] for method in methods.learned}
+        plots.curves(curves, plots_dir / "curves.png")
 
 
 def _best_middle_worst(scores: NDArray[np.float64]) -> list[int]:
@@ -67,7 +87,7 @@ def _best_middle_worst(scores: NDArray[np.float64]) -> list[int]:
     return list(dict.fromkeys(int(place) for place in chosen))
 
 
-def _side_by_side(dataset: str, methods: list[str], shown: list[int]) -> NDArray[np.uint8]:
+def _side_by_side(dataset: str, methods: Mapping[str, int | None], shown: list[int]) -> NDArray[np.uint8]:
     """One row a picture: input with a white hole, every method's composite, ground truth."""
     import numpy as np
 
@@ -78,7 +98,10 @@ def _side_by_side(dataset: str, methods: list[str], shown: list[int]) -> NDArray
     names, images, masks = test_set(dataset)
     rows = []
     for i in shown:
-        composites = [read_rgb(layout.outputs_dir(dataset, m) / "composite" / f"{names[i]}.png") for m in methods]
+        composites = [
+            read_rgb(layout.outputs_dir(dataset, method, seed) / "composite" / f"{names[i]}.png")
+            for method, seed in methods.items()
+        ]
         rows.append([np.where(masks[i][..., None] > 0, np.uint8(255), images[i]), *composites, np.asarray(images[i])])
     return sheet(rows, ["input", *methods, "ground truth"])
 

@@ -1,6 +1,6 @@
 """Stage `evaluate`: scores a method's pictures against the ground truth.
 
-`outputs/` + `data/` -> `metrics.json`, `per_image.csv` and `sheet.png` in `reports/DATASET/methods/METHOD/`.
+`outputs/` + `data/` -> `metrics.json`, `per_image.csv` and `sheet.png` in `reports/DATASET/methods/METHOD[/seed-SEED]/`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ FEATURE_CACHE_DIR = Path(".cache/features")
 _SHOWN = 3
 
 
-def run(dataset: str, method: str, *, evaluate: EvaluateConfig, runtime: RuntimeConfig) -> None:
-    """Scores the composites of METHOD on the test images of DATASET."""
+def run(dataset: str, method: str, seed: int | None = None, *, evaluate: EvaluateConfig, runtime: RuntimeConfig) -> None:
+    """Scores the composites of METHOD (as trained from SEED) on the test images of DATASET."""
     from pennet.metrics.per_image import write_per_image
     from pennet.metrics.report import write_report
     from pennet.metrics.scoring import score
@@ -31,16 +31,16 @@ def run(dataset: str, method: str, *, evaluate: EvaluateConfig, runtime: Runtime
     from pennet.seeding import choose_device, seed_everything
 
     seed_everything(evaluate.seed, runtime.num_threads)
-    pairs = _load_pairs(dataset, method)
+    pairs = _load_pairs(dataset, layout.outputs_dir(dataset, method, seed))
     report, per_image = score(pairs, evaluate, choose_device(runtime.device), FEATURE_CACHE_DIR)
-    folder = layout.report_dir(dataset, method)
+    folder = layout.report_dir(dataset, method, seed)
     write_report(folder / "metrics.json", report)
     write_per_image(folder / "per_image.csv", per_image)
-    prediction_dir = layout.outputs_dir(dataset, method) / "prediction"
+    prediction_dir = layout.outputs_dir(dataset, method, seed) / "prediction"
     save_png(folder / "sheet.png", _sheet(pairs, prediction_dir, evaluate.sheet_images))
 
 
-def _load_pairs(dataset: str, method: str) -> Pairs:
+def _load_pairs(dataset: str, outputs: Path) -> Pairs:
     """The test images and masks, mapped from the disk, and the method's composites.
 
     Raises:
@@ -53,7 +53,6 @@ def _load_pairs(dataset: str, method: str) -> Pairs:
     from pipelines.outputs import test_set
 
     names, images, masks = test_set(dataset)
-    outputs = layout.outputs_dir(dataset, method)
     for folder in (outputs / "composite", outputs / "prediction"):
         missing = [name for name in names if not (folder / f"{name}.png").exists()]
         if missing:

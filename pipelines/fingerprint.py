@@ -18,6 +18,7 @@ from pipelines.params import PARAMS_PATH, load_params, read_yaml
 DVC_PATH = Path("dvc.yaml")
 TRAINING_STAGES = ("download", "prepare", "train")
 LEARNED_STAGES = (*TRAINING_STAGES, "masks", "inpaint", "evaluate")
+BENCHMARK_STAGES = ("download", "prepare", "masks", "evaluate-classical")
 CLASSICAL_STAGES = ("download", "prepare", "masks", "inpaint-classical", "evaluate-classical")
 
 
@@ -33,16 +34,22 @@ class Fingerprint:
     """Every parameter of every stage of the run, flat: `train.steps` -> `400`."""
 
 
-def run_fingerprint(dataset: str, method: str) -> Fingerprint:
-    """Fingerprint of (data set, method) with the parameters and the code as they are now.
+def run_fingerprint(dataset: str, method: str, seed: int | None) -> Fingerprint:
+    """Fingerprint of (data set, method, seed) with the parameters and the code as they are now.
+
+    Args:
+        dataset: its name.
+        method: a recipe's name, or a classical method.
+        seed: of a training; None for a classical method.
 
     Raises:
         ValueError: `params.yaml` or `dvc.yaml` cannot be read, or a file that `dvc.yaml` names is missing.
     """
-    learned = method in load_params().methods.learned
+    load_params()  # with its errors, which the plain reading below has not
+    learned = seed is not None
     params, stages = read_yaml(PARAMS_PATH), read_yaml(DVC_PATH)["stages"]
-    training = _ingredients(TRAINING_STAGES, stages, params, dataset, method) if learned else {}
-    whole = _ingredients(LEARNED_STAGES if learned else CLASSICAL_STAGES, stages, params, dataset, method)
+    training = _ingredients(TRAINING_STAGES, stages, params, dataset, method, seed) if learned else {}
+    whole = _ingredients(LEARNED_STAGES if learned else CLASSICAL_STAGES, stages, params, dataset, method, seed)
     return Fingerprint(
         training=_digest(training) if learned else "",
         run=_digest(whole),
@@ -51,20 +58,31 @@ def run_fingerprint(dataset: str, method: str) -> Fingerprint:
     )
 
 
+def benchmark_fingerprint(dataset: str) -> str:
+    """Digest of the test images, the masks and the way of scoring: equal for runs whose metrics can be compared."""
+    params, stages = read_yaml(PARAMS_PATH), read_yaml(DVC_PATH)["stages"]
+    return _digest(_ingredients(BENCHMARK_STAGES, stages, params, dataset, method="", seed=None))
+
+
 def _ingredients(
-    names: tuple[str, ...], stages: Mapping[str, Any], params: Mapping[str, Any], dataset: str, method: str
+    names: tuple[str, ...],
+    stages: Mapping[str, Any],
+    params: Mapping[str, Any],
+    dataset: str,
+    method: str,
+    seed: int | None,
 ) -> dict[str, str]:
-    found = {"dataset": dataset, "method": method}
+    found = {"dataset": dataset, "method": method} | ({} if seed is None else {"seed": str(seed)})
     for name in names:
         stage = stages[name].get("do", stages[name])
         for section in stage.get("params", []):
-            section = section.replace("${item.method}", method)
             if section == "sources.${item}":  # what the archive holds counts, not where it was fetched
                 found["data.sha256"] = params["sources"][dataset]["sha256"]
+            elif section == "recipes.${item.method}":
+                found |= _flat("recipe", params["recipes"][method])
             else:
                 found |= _flat(section, params[section])
         for dependency in stage["deps"]:
-            dependency = dependency.replace("${item.method}", method)
             if dependency.endswith(".py"):
                 try:
                     found[f"code.{dependency}"] = hashlib.sha256(Path(dependency).read_bytes()).hexdigest()[:12]

@@ -11,8 +11,8 @@ from pipelines.outputs import test_set, write_outputs
 from pipelines.params import stage_main
 
 
-def run(dataset: str, method: str, *, inpaint: InpaintConfig, runtime: RuntimeConfig) -> None:
-    """Writes the prediction and the composite of each test image of `dataset`, by the trained `method`."""
+def run(dataset: str, method: str, seed: int, *, inpaint: InpaintConfig, runtime: RuntimeConfig) -> None:
+    """Writes the prediction and the composite of each test image of `dataset`, by `method` as trained from `seed`."""
     import numpy as np
     import torch
     from tqdm import tqdm
@@ -23,7 +23,7 @@ def run(dataset: str, method: str, *, inpaint: InpaintConfig, runtime: RuntimeCo
 
     device = choose_device(runtime.device)
     seed_everything(0, runtime.num_threads)
-    generator = load_generator(layout.model_dir(dataset, method)).to(device)
+    generator = load_generator(layout.model_dir(dataset, method, seed)).to(device)
     names, images, masks = test_set(dataset)
 
     def predictions() -> Iterator[tuple[str, Any, Any, Any]]:
@@ -34,7 +34,7 @@ def run(dataset: str, method: str, *, inpaint: InpaintConfig, runtime: RuntimeCo
             prediction = to_uint8(predict(generator, to_float(image).to(device), mask_tensor))
             yield from zip(names[rows], image, mask, prediction, strict=True)
 
-    write_outputs(dataset, method, predictions())
+    write_outputs(layout.outputs_dir(dataset, method, seed), predictions())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines import layout
 from pipelines.outputs import test_set, write_outputs
 from pipelines.params import stage_main
 
@@ -14,8 +15,7 @@ def run(dataset: str, method: str) -> None:
 
     names, images, masks = test_set(dataset)
     write_outputs(
-        dataset,
-        method,
+        layout.outputs_dir(dataset, method, None),
         (
             (name, np.array(image), np.array(mask), fill(method, np.array(image), np.array(mask)))
             for name, image, mask in zip(names, images, masks, strict=True)

@@ -19,9 +19,9 @@ def masks_dir(dataset: str) -> Path:
     return Path("data/masks") / dataset
 
 
-def model_dir(dataset: str, method: str) -> Path:
-    """`generator.safetensors` (the weights), `config.json` (what built them) and `history.csv` (the curves)."""
-    return Path("models") / dataset / method
+def model_dir(dataset: str, method: str, seed: int) -> Path:
+    """`generator.safetensors` (the weights) and `config.json` (what built them)."""
+    return Path("models") / dataset / _trial(method, seed)
 
 
 def checkpoints_dir(fingerprint: str) -> Path:
@@ -29,14 +29,19 @@ def checkpoints_dir(fingerprint: str) -> Path:
     return Path("checkpoints") / fingerprint
 
 
-def outputs_dir(dataset: str, method: str) -> Path:
+def outputs_dir(dataset: str, method: str, seed: int | None) -> Path:
     """`prediction/` and `composite/`: one lossless PNG per test image."""
-    return Path("outputs") / dataset / method
+    return Path("outputs") / dataset / _trial(method, seed)
 
 
-def report_dir(dataset: str, method: str) -> Path:
-    """`metrics.json`, `per_image.csv` and `sheet.png`."""
-    return Path("reports") / dataset / "methods" / method
+def report_dir(dataset: str, method: str, seed: int | None) -> Path:
+    """`metrics.json`, `per_image.csv` and `sheet.png`; of a training also `cost.json` and `history.csv` (its curves)."""
+    return Path("reports") / dataset / "methods" / _trial(method, seed)
+
+
+def _trial(method: str, seed: int | None) -> Path:
+    """A learned method is trained once a seed; a classical one has none."""
+    return Path(method) if seed is None else Path(method) / f"seed-{seed}"
 
 
 def contact_sheet_dir(dataset: str) -> Path:
@@ -45,3 +50,18 @@ def contact_sheet_dir(dataset: str) -> Path:
 
 def comparison_dir(dataset: str) -> Path:
     return Path("reports") / dataset / "comparison"
+
+
+def plots_dir(dataset: str) -> Path:
+    """`metrics.png` and `curves.png`, for `dvc plots` and for people."""
+    return Path("reports") / dataset / "plots"
+
+
+def study_dir(profile: str) -> Path:
+    """A study's own clone of the project: known to neither git nor DVC."""
+    return Path(".studies") / profile
+
+
+def study_report_dir(profile: str, dataset: str) -> Path:
+    """What git keeps of a study: `comparison/` and `plots/`."""
+    return Path("reports/studies") / profile / dataset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import layout
@@ -29,13 +30,12 @@ def test_set(dataset: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uin
     return names, images, masks
 
 
-def write_outputs(dataset: str, method: str, predictions: Iterator[tuple[str, Any, Any, Any]]) -> None:
+def write_outputs(folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]]) -> None:
     """Saves each (name, image, mask, prediction) as a prediction and a composite; the folder appears whole."""
     import numpy as np
 
     from pennet.pictures import save_png
 
-    folder = layout.outputs_dir(dataset, method)
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     for name, image, mask, prediction in predictions:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pennet.config import Config, ConfigError, config_from_mapping
+from pennet.config import Config, ConfigError, MethodConfig, config_from_mapping
 
 PARAMS_PATH = Path("params.yaml")
 
@@ -31,6 +31,19 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError([f"not YAML: {error}"], str(path)) from error
 
 
+def write_yaml(path: Path, value: Any) -> None:
+    """Writes plain mappings, lists and scalars so that `read_yaml` gets them back."""
+    from ruamel.yaml import YAML
+
+    from pennet.atomic import replacing
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    with replacing(path) as temporary:
+        yaml.dump(value, temporary)
+
+
 def load_params(path: Path = PARAMS_PATH) -> Config:
     """Reads and checks `params.yaml`.
 
@@ -46,21 +59,31 @@ def stage_sections(run: Callable[..., None]) -> list[str]:
 
 
 def stage_main(run: Callable[..., None]) -> None:
-    """Runs a stage: `python -m pipelines.STAGE DATASET [METHOD]`.
+    """Runs a stage: `python -m pipelines.STAGE DATASET [METHOD [SEED]]`.
 
     `run`'s positional arguments come from the command line, its keyword-only ones are sections of `params.yaml`
-    (`recipe` is the section named after the method). What a user can mend ends in one message and exit status 1.
+    (`recipe` is the entry of `recipes` with the method's name). What a user can mend ends in one message and exit status 1.
     """
     parameters = inspect.signature(run).parameters.values()
     parser = argparse.ArgumentParser(description=inspect.getdoc(run))
     for parameter in parameters:
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            parser.add_argument(parameter.name)
+            optional = {} if parameter.default is parameter.empty else {"nargs": "?", "default": parameter.default}
+            parser.add_argument(parameter.name, type=int if parameter.name == "seed" else str, **optional)
     arguments = vars(parser.parse_args())
     try:
         config = load_params()
-        sections = {name: getattr(config, arguments["method"] if name == "recipe" else name) for name in stage_sections(run)}
+        sections = {
+            name: _recipe(config, arguments["method"]) if name == "recipe" else getattr(config, name)
+            for name in stage_sections(run)
+        }
         run(**arguments, **sections)
     except (ValueError, OSError) as error:
         stage = Path(inspect.getfile(run)).stem
-        sys.exit(f"{stage} {' '.join(arguments.values())}: {error}")
+        sys.exit(f"{stage} {' '.join(str(value) for value in arguments.values() if value is not None)}: {error}")
+
+
+def _recipe(config: Config, method: str) -> MethodConfig:
+    if method not in config.recipes:
+        raise ValueError(f"recipes: has no entry {method!r}; known are {', '.join(config.recipes)}")
+    return config.recipes[method]

@@ -14,12 +14,13 @@ TERMINATION_SECONDS = 10
 
 
 @contextlib.contextmanager
-def child(command: list[str], *, stdout: int | None = None) -> Iterator[subprocess.Popen[str]]:
+def child(command: list[str], *, stdout: int | None = None, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Runs a command in a process group of its own; the whole group is gone when the block is left, however it is left.
 
     Args:
         command: program and arguments.
         stdout: `subprocess.PIPE` to read what it prints (both streams); None to let it print here.
+        cwd: where it runs; None for here.
     """
     process = subprocess.Popen(
         command,
@@ -27,6 +28,7 @@ def child(command: list[str], *, stdout: int | None = None) -> Iterator[subproce
         stderr=subprocess.STDOUT if stdout is not None else None,
         text=True,
         env=environment(),
+        cwd=cwd,
         start_new_session=True,
     )
     try:

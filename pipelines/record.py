@@ -14,9 +14,11 @@ def main() -> None:
     try:
         config = load_params()
         for dataset in config.datasets:
-            for method in config.methods.all:
-                new = record(dataset, method, config.tracking)
-                print(f"{method} on {dataset}: {'recorded' if new else 'already recorded'} in {config.tracking.uri}")
+            trials = [(method, seed) for method in config.methods.learned for seed in config.seeds]
+            for method, seed in [*trials, *((method, None) for method in config.methods.classical)]:
+                new = record(dataset, method, seed, config.tracking)
+                name = method if seed is None else f"{method} (seed {seed})"
+                print(f"{name} on {dataset}: {'recorded' if new else 'already recorded'} in {config.tracking.uri}")
     except (ValueError, OSError) as error:
         sys.exit(f"record: {error}")
 

@@ -1,12 +1,13 @@
 """The record in MLflow: one run per fingerprint, live while it trains, complete from its files afterwards.
 
-The only module that talks to MLflow (`registered_model.py` is the file it logs with the weights). Nothing here changes a
+Only this module and `registry.py`, its part for the models, talk to MLflow. Nothing here changes a
 result: when the record cannot be kept, training goes on and says so.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -18,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
 from pipelines import layout
-from pipelines.fingerprint import Fingerprint, run_fingerprint
+from pipelines.fingerprint import Fingerprint, benchmark_fingerprint, run_fingerprint
 from pipelines.params import read_yaml
+from pipelines.registry import BENCHMARK_TAG, register, test_values
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pennet.metrics.report import Report
+    from pennet.training.cost import Cost
 
 FINGERPRINT_TAG = "pennet.fingerprint"
 RECORDED_TAG = "pennet.recorded"
@@ -38,9 +40,6 @@ EXPECTED_WARNINGS = (
 """What MLflow says about every data set read from a folder and every model logged with a signature of its own."""
 SAMPLE_COMPOSITES = 8
 """Test composites in the run, for the image grid of MLflow's compare page."""
-
-REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headless"]
-"""What the registered model needs to load and inpaint."""
 
 
 class LiveRun:
@@ -77,8 +76,8 @@ class LiveRun:
 
 
 @contextlib.contextmanager
-def live_run(dataset: str, method: str, tracking: TrackingConfig) -> Iterator[LiveRun]:
-    """Opens the run of (data set, method) as configured now, a new one or the one an interrupted training began.
+def live_run(dataset: str, method: str, seed: int, tracking: TrackingConfig) -> Iterator[LiveRun]:
+    """Opens the run of (data set, method, seed) as configured now, a new one or the one an interrupted training began.
 
     An exception in the body leaves the run FAILED with the reason in a tag. A store that cannot be written is reported once
     and costs nothing but the record: `python -m pipelines.record` completes it later.
@@ -86,9 +85,9 @@ def live_run(dataset: str, method: str, tracking: TrackingConfig) -> Iterator[Li
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    fingerprint = run_fingerprint(dataset, method)
+    fingerprint = run_fingerprint(dataset, method, seed)
     try:
-        run = _open_run(dataset, method, fingerprint, tracking, log_system_metrics=True)
+        run = _open_run(dataset, method, seed, fingerprint, tracking, log_system_metrics=True)
         last_step = max(
             (point.step for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/generator")),
             default=0,
@@ -113,8 +112,8 @@ def live_run(dataset: str, method: str, tracking: TrackingConfig) -> Iterator[Li
             mlflow.end_run(status)
 
 
-def record(dataset: str, method: str, tracking: TrackingConfig) -> bool:
-    """Makes the run of (data set, method) complete from its files: parameters, curves, metrics, pictures, data set, model.
+def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig) -> bool:
+    """Completes the run of (data set, method, seed) from its files: parameters, curves, cost, metrics, pictures, model.
 
     Idempotent: returns False, having changed nothing, if the run already holds just this.
 
@@ -125,29 +124,33 @@ def record(dataset: str, method: str, tracking: TrackingConfig) -> bool:
     from mlflow.exceptions import MlflowException
 
     from pennet.metrics.report import read_report
+    from pennet.training.cost import read_cost
 
-    report_dir, model_dir = layout.report_dir(dataset, method), layout.model_dir(dataset, method)
+    report_dir = layout.report_dir(dataset, method, seed)
+    model_dir = None if seed is None else layout.model_dir(dataset, method, seed)
     try:
         report = read_report(report_dir / "metrics.json")
     except FileNotFoundError as error:
         raise ValueError(f"{error.filename} is missing; run `dvc repro` first") from error
-    fingerprint = run_fingerprint(dataset, method)
-    files = [report_dir / "metrics.json", model_dir / "generator.safetensors"]
-    content = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()
+    fingerprint = run_fingerprint(dataset, method, seed)
+    files = [report_dir / "metrics.json", *([] if model_dir is None else [model_dir / "generator.safetensors"])]
+    content = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     try:
         known = _find_run(dataset, fingerprint, tracking)
         if known is not None and known.data.tags.get(RECORDED_TAG) == content and known.info.status == "FINISHED":
             return False
-        _open_run(dataset, method, fingerprint, tracking)
+        _open_run(dataset, method, seed, fingerprint, tracking)
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message, UserWarning)
         try:
-            _log_curves(model_dir / "history.csv")
-            _log_test_metrics(report)
-            _log_pictures(dataset, method)
+            if model_dir is not None:
+                _log_curves(report_dir / "history.csv")
+                _log_cost(read_cost(report_dir / "cost.json"))
+            mlflow.log_metrics(test_values(report))
+            _log_pictures(report_dir, layout.outputs_dir(dataset, method, seed))
             _log_data(dataset)
-            if model_dir.exists():
-                _register(dataset, method, model_dir, report, tracking)
+            if model_dir is not None:
+                register(dataset, method, seed, model_dir, report, tracking)
             mlflow.set_tag(RECORDED_TAG, content)
         finally:
             mlflow.end_run()
@@ -176,6 +179,7 @@ def _find_run(dataset: str, fingerprint: Fingerprint, tracking: TrackingConfig) 
 def _open_run(
     dataset: str,
     method: str,
+    seed: int | None,
     fingerprint: Fingerprint,
     tracking: TrackingConfig,
     log_system_metrics: bool = False,
@@ -186,13 +190,16 @@ def _open_run(
     known = _find_run(dataset, fingerprint, tracking)
     if known is not None:
         return mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
+    stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
     run = mlflow.start_run(
         run_name=f"{method}-{fingerprint.run[:6]}",
         tags={
             FINGERPRINT_TAG: fingerprint.run,
+            BENCHMARK_TAG: benchmark_fingerprint(dataset),
             "dataset": dataset,
             "method": method,
-            "dvc.stage": f"{'train' if fingerprint.training else 'inpaint-classical'}@{dataset}-{method}",
+            "dvc.stage": stage,
+            **({} if seed is None else {"seed": str(seed)}),
             **_provenance(),
         },
         log_system_metrics=log_system_metrics,
@@ -248,29 +255,21 @@ def _log_curves(history_path: Path) -> None:
         client.log_batch(run_id, metrics=points[start : start + 1000])
 
 
-def _test_values(report: Report) -> dict[str, float]:
-    """`l1_hole` -> `test/l1_hole`, with the ends of its interval; metrics without a value are left out."""
-    values = {}
-    for name, metric in report.overall.items():
-        for suffix, value in (("", metric.value), ("_ci_low", metric.ci_low), ("_ci_high", metric.ci_high)):
-            if value is not None:
-                values[f"test/{name}{suffix}"] = value
-    return values
-
-
-def _log_test_metrics(report: Report) -> None:
+def _log_cost(cost: Cost) -> None:
+    """`cost/seconds` and the others, beside the test metrics they bought."""
     import mlflow
 
-    mlflow.log_metrics(_test_values(report))
+    values = dataclasses.asdict(cost)
+    mlflow.log_metrics({f"cost/{name}": float(value) for name, value in values.items() if not isinstance(value, str)})
 
 
-def _log_pictures(dataset: str, method: str) -> None:
+def _log_pictures(report_dir: Path, outputs_dir: Path) -> None:
     import mlflow
     from PIL import Image
 
-    mlflow.log_artifacts(str(layout.report_dir(dataset, method)), "report")
-    mlflow.log_image(Image.open(layout.report_dir(dataset, method) / "sheet.png"), key="test_sheet", step=0)
-    composites = sorted((layout.outputs_dir(dataset, method) / "composite").glob("*.png"))
+    mlflow.log_artifacts(str(report_dir), "report")
+    mlflow.log_image(Image.open(report_dir / "sheet.png"), key="test_sheet", step=0)
+    composites = sorted((outputs_dir / "composite").glob("*.png"))
     for path in composites[:SAMPLE_COMPOSITES]:
         mlflow.log_image(Image.open(path), key=f"composite_{path.stem}", step=0)
 
@@ -297,45 +296,6 @@ def _dvc_digest(folder: Path) -> str | None:
             if out["path"] == folder.as_posix():
                 return str(out["md5"]).removesuffix(".dir")
     return None
-
-
-def _register(dataset: str, method: str, model_dir: Path, report: Report, tracking: TrackingConfig) -> None:
-    """Logs the weights as a model that inpaints, registers it, and lets the lowest test l1_hole be champion."""
-    import mlflow
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    client, name = mlflow.MlflowClient(), f"{tracking.registered_model}-{dataset}"
-    run_id = _active_run_id()
-    mine = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    if mine:
-        version = mine[0].version
-    else:
-        byte = np.dtype(np.uint8)
-        signature = ModelSignature(
-            Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
-            Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
-        )
-        info = mlflow.pyfunc.log_model(
-            name="generator",
-            python_model=str(Path(__file__).with_name("registered_model.py")),
-            artifacts={"model_dir": str(model_dir)},
-            code_paths=[str(Path(__file__).parents[1] / "pennet")],
-            signature=signature,
-            pip_requirements=REQUIREMENTS,
-            registered_model_name=name,
-        )
-        version = info.registered_model_version
-    for key, value in _test_values(report).items():
-        client.set_model_version_tag(name, str(version), key.replace("/", "."), f"{value:.6g}")
-    client.set_model_version_tag(name, str(version), "method", method)
-    client.set_registered_model_alias(name, f"latest-{method}", str(version))
-
-    versions = client.search_model_versions(f"name = '{name}'")
-    scores = {v.version: float(v.tags["test.l1_hole"]) for v in versions if "test.l1_hole" in v.tags}
-    if scores:
-        client.set_registered_model_alias(name, "champion", min(scores, key=lambda v: (scores[v], int(v))))
 
 
 def _warn(message: str) -> None:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 def run(
     dataset: str,
     method: str,
+    seed: int,
     *,
     train: TrainConfig,
     recipe: MethodConfig,
     runtime: RuntimeConfig,
     tracking: TrackingConfig,
 ) -> None:
-    """Trains `method` on `dataset`, going on from its last checkpoint if an earlier run was interrupted."""
+    """Trains `method` on `dataset` from `seed`, going on from its last checkpoint if an earlier run was interrupted."""
+    import dataclasses
+
     import numpy as np
     import pandas as pd
     import torch
@@ -38,32 +41,48 @@ def run(
     from pennet.methods import build_recipe
     from pennet.pictures import sheet
     from pennet.seeding import choose_device, seed_everything
-    from pennet.training import loop
+    from pennet.training import budget, loop
+    from pennet.training.cost import Cost, count_parameters, device_name, write_cost
     from pipelines.fingerprint import run_fingerprint
     from pipelines.tracking import live_run
 
     device = choose_device(runtime.device)
-    seed_everything(train.seed, runtime.num_threads)
-    fingerprint = run_fingerprint(dataset, method)
+    fingerprint = run_fingerprint(dataset, method, seed)
+    checkpoints_dir = layout.checkpoints_dir(fingerprint.training)
     pictures = np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r")
-    method_recipe = build_recipe(recipe, pictures.shape[1], device, train.mixed_precision)
-    images = InpaintingDataset(
-        pictures,
-        seed=train.seed,
-        flip=train.flip,
-        quarter_turns=train.quarter_turns,
-        colour_jitter=train.colour_jitter,
-        mask_function=method_recipe.training_mask,
-    )
-
-    def batches_from(step: int) -> Iterator[Batch]:
-        step_size = train.batch_size * method_recipe.batches_per_step
-        sampler = StepSampler(len(images), step_size, train.seed, first_step=step, last_step=train.steps)
-        return batches(images, sampler, runtime.num_workers)
-
     test_images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
 
-    with live_run(dataset, method, tracking) as live:
+    def fresh_recipe(steps: int) -> loop.Recipe:
+        seed_everything(seed, runtime.num_threads)
+        return build_recipe(recipe, pictures.shape[1], steps, device, train.mixed_precision)
+
+    def batches_for(learner: loop.Recipe, first_step: int, last_step: int) -> Iterator[Batch]:
+        images = InpaintingDataset(
+            pictures,
+            seed=seed,
+            flip=train.flip,
+            quarter_turns=train.quarter_turns,
+            colour_jitter=train.colour_jitter,
+            mask_function=learner.training_mask,
+        )
+        step_size = train.batch_size * learner.batches_per_step
+        sampler = StepSampler(len(images), step_size, seed, first_step, last_step)
+        return batches(images, sampler, runtime.num_workers)
+
+    def planned_steps() -> int:
+        plan = checkpoints_dir / "plan.json"
+        if (steps := budget.read_plan(plan)) is None:
+            trial = fresh_recipe(budget.WARM_UP_STEPS + budget.TIMED_STEPS)
+            pace = budget.seconds_per_step(trial, batches_for(trial, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS), device)
+            steps = budget.steps_within(train.minutes, pace)
+            budget.write_plan(plan, steps, pace)
+            print(f"{method}: {pace:.3f} s a step, so {steps} steps in {train.minutes:g} minutes")
+        return steps
+
+    steps = train.steps or planned_steps()
+    learner = fresh_recipe(steps)
+
+    with live_run(dataset, method, seed, tracking) as live:
 
         class Watcher:
             def metrics(self, step: int, values: dict[str, float]) -> None:
@@ -78,19 +97,32 @@ def run(
                 live.picture(step, sheet(rows, ["input", "prediction", "composite", "ground truth"]))
 
         result = loop.train(
-            method_recipe,
-            batches_from,
-            train,
+            learner,
+            lambda first_step: batches_for(learner, first_step, steps),
+            dataclasses.replace(train, steps=steps),
             fingerprint.identity,
-            layout.checkpoints_dir(fingerprint.training),
+            checkpoints_dir,
             device,
             Watcher(),
         )
-        folder = layout.model_dir(dataset, method)
-        save_generator(result.generator, method, recipe, folder)
-        with replacing(folder / "history.csv") as temporary:
+        networks = [part for part in learner.parts().values() if isinstance(part, torch.nn.Module)]
+        cost = Cost(
+            parameters=count_parameters(learner.generator),
+            training_parameters=count_parameters(*networks),
+            steps=steps,
+            budget="steps" if train.steps else "minutes",
+            seconds=round(result.seconds, 1),
+            images_per_second=round(steps * train.batch_size / result.seconds, 2),
+            peak_memory_mib=round(result.peak_memory_mib, 1),
+            device=device_name(device),
+            num_threads=runtime.num_threads,
+        )
+        folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)
+        save_generator(result.generator, recipe, folder)
+        with replacing(report_dir / "history.csv") as temporary:
             pd.DataFrame(result.history).to_csv(temporary, index=False)
-        print(f"{method} on {dataset}: {train.steps} steps, {result.images_per_second:.1f} images/s -> {folder}")
+        write_cost(report_dir / "cost.json", cost)
+        print(f"{method} on {dataset}: {steps} steps, {cost.images_per_second:.1f} images/s -> {folder}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pennet.config import CAConfig, GntIptConfig, PENNetConfig, TrainConfig
 
 def small_recipe(**changes: Any) -> PENNetConfig:
     values: dict[str, Any] = {
+        "method": "pennet",
         "num_levels": 3,
         "base_width": 4,
         "attention_mode": "paper",
@@ -27,7 +28,7 @@ def small_recipe(**changes: Any) -> PENNetConfig:
         "learning_rate": 1e-3,
         "discriminator_learning_rate": 1e-3,
         "adam_betas": [0.5, 0.999],
-        "lr_milestones_steps": [5, 10],
+        "lr_milestones": [0.5],
         "lr_decay_factor": 0.5,
     }
     return PENNetConfig(**values | changes)
@@ -35,8 +36,8 @@ def small_recipe(**changes: Any) -> PENNetConfig:
 
 def small_train(**changes: Any) -> TrainConfig:
     values: dict[str, Any] = {
-        "seed": 3,
         "steps": 6,
+        "minutes": 0.0,
         "batch_size": 3,
         "ema_decay": 0.9,
         "mixed_precision": False,
@@ -53,6 +54,7 @@ def small_train(**changes: Any) -> TrainConfig:
 
 def small_ca(**changes: Any) -> CAConfig:
     values: dict[str, Any] = {
+        "method": "ca",
         "base_width": 4,
         "softmax_scale": 10.0,
         "critic_width": 4,
@@ -67,7 +69,7 @@ def small_ca(**changes: Any) -> CAConfig:
         "learning_rate": 1e-3,
         "critic_learning_rate": 1e-3,
         "adam_betas": [0.5, 0.9],
-        "lr_milestones_steps": [],
+        "lr_milestones": [],
         "lr_decay_factor": 0.5,
     }
     return CAConfig(**values | changes)
@@ -75,6 +77,7 @@ def small_ca(**changes: Any) -> CAConfig:
 
 def small_gntipt(**changes: Any) -> GntIptConfig:
     values: dict[str, Any] = {
+        "method": "gntipt",
         "base_width": 8,
         "softmax_scale": 10.0,
         "critic_width": 4,
@@ -84,7 +87,7 @@ def small_gntipt(**changes: Any) -> GntIptConfig:
         "learning_rate": 2e-3,
         "critic_learning_rate": 1e-3,
         "adam_betas": [0.5, 0.999],
-        "lr_milestones_steps": [],
+        "lr_milestones": [],
         "lr_decay_factor": 0.5,
     }
     return GntIptConfig(**values | changes)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -15,6 +16,7 @@ COPIED = (
     "pennet",
     "pipelines",
     "data/embedded",
+    ".dvc/.gitignore",
     ".dvc/config",
     ".dvcignore",
     ".gitignore",
@@ -26,17 +28,20 @@ COPIED = (
     "pyproject.toml",
 )
 SMALL = {
-    "methods": {"classical": ["telea", "mean"]},
+    "methods": {"learned": ["pennet", "gntipt"], "classical": ["telea", "mean"]},
     "prepare": {"image_size_px": 48},
     "train": {"steps": 4, "batch_size": 4, "log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 2},
-    "pennet": {"num_levels": 3, "base_width": 8, "dilations": [1, 2], "discriminator_width": 4, "lr_milestones_steps": [3]},
+    "recipes": {
+        "pennet": {"base_width": 8, "dilations": [1, 2], "discriminator_width": 4},
+        "gntipt": {"base_width": 8, "critic_width": 4},
+    },
     "evaluate": {"bootstrap_resamples": 50, "kid_subsets": 5, "lpips_nets": []},
     "runtime": {"num_threads": 1},
 }
 """Changes to `params.yaml` that make the whole DAG a matter of seconds, and leave out no stage."""
 
 
-def make_project(folder: Path, changes: dict[str, dict[str, object]] | None = None) -> Path:
+def make_project(folder: Path, changes: dict[str, Any] | None = None) -> Path:
     """Copies what the pipeline needs, applies the changes to its parameters, and commits."""
     for name in COPIED:
         source, target = ROOT / name, folder / name
@@ -52,17 +57,21 @@ def make_project(folder: Path, changes: dict[str, dict[str, object]] | None = No
     return folder
 
 
-def change_params(folder: Path, changes: dict[str, dict[str, object]]) -> None:
+def change_params(folder: Path, changes: dict[str, Any]) -> None:
     yaml = YAML()
     path = folder / "params.yaml"
     params = yaml.load(path.read_text())
-    for section, values in changes.items():
-        if isinstance(values, dict):
-            params[section].update(values)
-        else:
-            params[section] = values
+    _merge(params, changes)
     with path.open("w") as file:
         yaml.dump(params, file)
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, change in changes.items():
+        if isinstance(change, dict) and key in values:
+            _merge(values[key], change)
+        else:
+            values[key] = change
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -28,12 +28,12 @@ def test_every_profile_is_valid_and_total(path: Path) -> None:
 
 def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None:
     values["train"]["stepz"] = 3
-    del values["pennet"]["num_levels"]
+    del values["recipes"]["pennet"]["num_levels"]
     values["masks"]["protocol"] = "center"
     values["train"]["batch_size"] = "16"
     found = "\n".join(problems(values))
     assert "train.stepz: unknown key" in found
-    assert "pennet.num_levels: missing" in found
+    assert "recipes.pennet.num_levels: missing" in found
     assert "masks.protocol: 'center' is not one of centre" in found
     assert "train.batch_size: expected int, got '16' (str)" in found
 
@@ -41,35 +41,58 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("section", "key", "value", "expected"),
     [
-        ("train", "steps", 0, "train.steps: 0 must be positive"),
+        ("train", "steps", 0, "train.steps: 0 with train.minutes: 0 is no budget; exactly one of the two must be positive"),
+        ("train", "minutes", 3, "train.steps: 360 with train.minutes: 3 is no budget"),
+        ("recipes.pennet", "lr_milestones", [0.5, 1], "recipes.pennet.lr_milestones: [0.5, 1.0] must be shares in (0, 1)"),
+        ("recipes.ca", "method", "cat", "recipes.ca.method: 'cat' is not one of pennet, ca, gntipt"),
         ("train", "steps", True, "train.steps: expected int, got True"),
         ("train", "steps", 1.5, "train.steps: expected int"),
         ("train", "ema_decay", 1.0, "train.ema_decay: 1.0 must be in [0, 1)"),
-        ("pennet", "dilations", [1, 2, 3], "pennet.dilations"),
-        ("pennet", "dilations", [], "pennet.dilations"),
-        ("pennet", "learning_rate", "1e-3 per step", "pennet.learning_rate: expected float"),
-        ("pennet", "learning_rate", float("nan"), "pennet.learning_rate"),
-        ("pennet", "adam_betas", [0.5], "pennet.adam_betas"),
-        ("pennet", "affinity", "dot", "pennet.affinity: 'dot' is not one of cosine, euclidean"),
-        ("prepare", "image_size_px", 70, "prepare.image_size_px: 70 is not a multiple of 2**pennet.num_levels (16)"),
+        ("recipes.pennet", "dilations", [1, 2, 3], "recipes.pennet.dilations"),
+        ("recipes.pennet", "dilations", [], "recipes.pennet.dilations"),
+        ("recipes.pennet", "learning_rate", "1e-3 per step", "recipes.pennet.learning_rate: expected float"),
+        ("recipes.pennet", "learning_rate", float("nan"), "recipes.pennet.learning_rate"),
+        ("recipes.pennet", "adam_betas", [0.5], "recipes.pennet.adam_betas"),
+        ("recipes.pennet", "affinity", "dot", "recipes.pennet.affinity: 'dot' is not one of cosine, euclidean"),
+        ("prepare", "image_size_px", 70, "prepare.image_size_px: 70 is not a multiple of 2**recipes.pennet.num_levels (8)"),
         ("prepare", "image_size_px", 32, "prepare.image_size_px: 32 is too small for the discriminator"),
         ("runtime", "num_workers", -1, "runtime.num_workers: -1 must not be negative"),
         ("evaluate", "extractors", ["vgg"], "evaluate.extractors[0]: 'vgg' is not one of"),
     ],
 )
 def test_impossible_value_is_named(values: dict[str, Any], section: str, key: str, value: Any, expected: str) -> None:
-    values[section][key] = value
+    section_values = values
+    for name in section.split("."):
+        section_values = section_values[name]
+    section_values[key] = value
     assert expected in "\n".join(problems(values))
 
 
+@pytest.mark.parametrize("seeds", [[], [-1], [3, 3]])
+def test_seeds_are_different_numbers(values: dict[str, Any], seeds: list[int]) -> None:
+    values["seeds"] = seeds
+    assert any(problem.startswith("seeds: ") for problem in problems(values))
+
+
+@pytest.mark.parametrize("name", ["no-attention", "Big", "telea", "2nd"])
+def test_name_of_a_recipe_makes_a_folder_and_a_stage(values: dict[str, Any], name: str) -> None:
+    values["recipes"][name] = values["recipes"]["pennet"]
+    assert any(problem.startswith(f"recipes.{name}: ") for problem in problems(values))
+
+
+def test_method_without_a_recipe_is_named(values: dict[str, Any]) -> None:
+    values["methods"]["learned"] = ["pennet", "lama"]
+    assert "methods.learned: 'lama' is not one of pennet, ca, gntipt" in problems(values)
+
+
 def test_integer_is_accepted_where_a_float_is_meant(values: dict[str, Any]) -> None:
-    values["pennet"]["hole_weight"] = 6
-    assert config_from_mapping(Config, values).pennet.hole_weight == 6.0
+    values["recipes"]["pennet"]["hole_weight"] = 6
+    assert config_from_mapping(Config, values).recipes["pennet"].hole_weight == 6.0
 
 
 def test_released_mode_has_no_choice_of_affinity(values: dict[str, Any]) -> None:
-    values["pennet"] |= {"attention_mode": "released", "affinity": "euclidean"}
-    assert "pennet.affinity: 'euclidean' needs pennet.attention_mode: paper" in problems(values)
+    values["recipes"]["pennet"] |= {"attention_mode": "released", "affinity": "euclidean"}
+    assert "recipes.pennet.affinity: 'euclidean' needs attention_mode: paper" in problems(values)
 
 
 def test_unknown_method_and_data_set_are_named(values: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ def test_inpaint_refuses_what_does_not_fit(
 
 
 def test_saved_generator_comes_back_the_same(generator: torch.nn.Module, tmp_path: Path) -> None:
-    save_generator(generator, "pennet", small_recipe(), tmp_path)
+    save_generator(generator, small_recipe(), tmp_path)
     picture, mask = picture_and_mask(40, 56)
     assert np.array_equal(inpaint(load_generator(tmp_path), picture, mask), inpaint(generator, picture, mask))
 
@@ -75,7 +75,7 @@ def test_saved_generator_comes_back_the_same(generator: torch.nn.Module, tmp_pat
 def test_load_generator_names_what_is_wrong(generator: torch.nn.Module, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no trained generator: .*config\.json is missing; train one first"):
         load_generator(tmp_path / "nothing")
-    save_generator(generator, "pennet", small_recipe(base_width=8), tmp_path)
+    save_generator(generator, small_recipe(base_width=8), tmp_path)
     with pytest.raises(ValueError, match=r"generator\.safetensors does not fit config\.json"):
         load_generator(tmp_path)
     (tmp_path / "generator.safetensors").write_bytes(b"short")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pennet.metrics.per_image import PerImage
 from pennet.metrics.pixel import Values
-from pennet.metrics.report import MetricResult, Report
+from pennet.metrics.report import MetricResult
+from pennet.metrics.seeds import Trials
 from pennet.metrics.summary import HOLE_BINS, paired_difference
 
 
@@ -30,6 +30,9 @@ class Entry:
     """One method's result for one metric."""
 
     result: MetricResult
+    """The mean over seeds, where there are several."""
+    seed_std: float | None
+    """Standard deviation over seeds; null unless there are several."""
     rank: int | None
     """1 is the best, equals share a rank; null without a value."""
     difference: Difference | None
@@ -51,52 +54,48 @@ class Comparison:
     reference: str
     """The method that differences are measured from."""
     methods: list[str]
+    num_seeds: dict[str, int]
+    """Trainings by method; 1 for a method that is not trained."""
     sections: list[Section]
     """`overall` first, then the bins, if more than one has images."""
 
 
-def compare(
-    reports: Mapping[str, Report],
-    tables: Mapping[str, PerImage],
-    reference: str,
-    resamples: int,
-    seed: int,
-) -> Comparison:
+def compare(trials: Mapping[str, Trials], reference: str, resamples: int, seed: int) -> Comparison:
     """Compares methods that were scored on the same images.
 
     Args:
-        reports: each method's `metrics.json`, in the order of the table.
-        tables: each method's `per_image.csv`.
-        reference: the method that differences are measured from.
+        trials: each method's reports and tables, one a seed, in the order of the table.
+        reference: the method that differences are measured from: image by image, of the images' means over seeds.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap intervals.
 
     Raises:
         ValueError: the methods were scored on different images or with different settings.
     """
-    _check_same_images(reports, tables, reference)
-    hole_ratio = tables[reference].hole_ratio
-    bins = reports[reference].bins
+    _check_same_images(trials, reference)
+    tables = {method: of_method.per_image for method, of_method in trials.items()}
+    hole_ratio, bins = tables[reference].hole_ratio, trials[reference].reports[0].bins
     everything = np.ones(len(tables[reference].names), dtype=bool)
-    parts = [("overall", everything, {method: report.overall for method, report in reports.items()})]
+    parts = [("overall", everything, {method: t.overall(resamples, seed) for method, t in trials.items()})]
     if hole_ratio is not None and len(bins) > 1:
         for hole_bin in (b for b in HOLE_BINS if b.name in bins):
-            results = {method: report.bins[hole_bin.name].metrics for method, report in reports.items()}
+            results = {method: t.of_bin(hole_bin.name, resamples, seed) for method, t in trials.items()}
             parts.append((hole_bin.name, hole_bin.holds(hole_ratio), results))
     sections = []
     for name, members, results in parts:
         entries: dict[str, dict[str, Entry]] = {}
         for metric in sorted(results[reference], key=_place):
-            ranks = _ranks({method: results[method][metric] for method in reports})
+            ranks = _ranks({method: results[method][metric].result for method in trials})
             entries[metric] = {}
-            for method in reports:
+            for method in trials:
                 difference = None
                 if method != reference and all(metric in tables[m].values for m in (method, reference)):
                     values, base = (tables[m].values[metric][members] for m in (method, reference))
                     difference = _difference(values, base, resamples, seed)
-                entries[metric][method] = Entry(results[method][metric], ranks[method], difference)
+                mean = results[method][metric]
+                entries[metric][method] = Entry(mean.result, mean.seed_std, ranks[method], difference)
         sections.append(Section(name, int(members.sum()), entries))
-    return Comparison(reference, list(reports), sections)
+    return Comparison(reference, list(trials), {method: len(t.reports) for method, t in trials.items()}, sections)
 
 
 def _place(metric: str) -> tuple[int, str]:
@@ -123,21 +122,21 @@ def _ranks(results: Mapping[str, MetricResult]) -> dict[str, int | None]:
     }
 
 
-def _check_same_images(reports: Mapping[str, Report], tables: Mapping[str, PerImage], reference: str) -> None:
-    first, first_table = reports[reference], tables[reference]
-    for method, report in reports.items():
-        table = tables[method]
-        ratios, first_ratios = (np.empty(0) if t.hole_ratio is None else t.hole_ratio for t in (table, first_table))
-        checks = {
-            "images": table.names == first_table.names and report.num_images == len(table.names),
-            "masks": np.array_equal(ratios, first_ratios),
-            "settings": report.settings == first.settings,
-            "metrics": list(report.overall) == list(first.overall),
-            "bins": list(report.bins) == list(first.bins),
-        }
-        wrong = [what for what, same in checks.items() if not same]
-        if wrong:
-            raise ValueError(
-                f"{method} and {reference} were scored with different {' and '.join(wrong)};"
-                " evaluate both again with the same data and parameters"
-            )
+def _check_same_images(trials: Mapping[str, Trials], reference: str) -> None:
+    first, first_table = trials[reference].reports[0], trials[reference].tables[0]
+    for method, of_method in trials.items():
+        for report, table in zip(of_method.reports, of_method.tables, strict=True):
+            ratios, first_ratios = (np.empty(0) if t.hole_ratio is None else t.hole_ratio for t in (table, first_table))
+            checks = {
+                "images": table.names == first_table.names and report.num_images == len(table.names),
+                "masks": np.array_equal(ratios, first_ratios),
+                "settings": report.settings == first.settings,
+                "metrics": list(report.overall) == list(first.overall),
+                "bins": list(report.bins) == list(first.bins),
+            }
+            wrong = [what for what, same in checks.items() if not same]
+            if wrong:
+                raise ValueError(
+                    f"{method} and {reference} were scored with different {' and '.join(wrong)};"
+                    " evaluate both again with the same data and parameters"
+                )

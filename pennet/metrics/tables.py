@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pennet.metrics.comparison import Comparison, Difference, Entry, Section
 from pennet.metrics.report import MetricResult
+
+if TYPE_CHECKING:
+    from pennet.training.cost import Cost
 
 _TITLES = {
     "l1": "L1",
@@ -39,30 +44,79 @@ def arrow(result: MetricResult) -> str:
     return "↑" if result.better == "higher" else "↓"
 
 
-def markdown(comparison: Comparison, heading: str) -> str:
-    """The comparison as Markdown: per section a table of values and one of differences from the reference."""
+def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]]) -> str:
+    """The comparison as Markdown: per section a table of values and one of differences from the reference.
+
+    Args:
+        comparison: the results.
+        heading: the title.
+        costs: of the trained methods, one a seed.
+    """
     lines = [f"# {heading}", ""]
+    if costs:
+        lines += [budget(costs), ""]
     for section in comparison.sections:
         name = "All images" if section.name == "overall" else f"Hole ratio {section.name}"
         lines += [f"## {name}", "", *_values(comparison, section), ""]
         if len(comparison.methods) > 1:
             lines += _differences(comparison, section)
-    lines += _notes(comparison.sections[0])
+    if costs:
+        lines += ["## Training cost", "", *cost_table(costs), "", *_cost_notes(costs), ""]
+    lines += ["## Notes", "", *_notes(comparison)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def budget(costs: Mapping[str, Sequence[Cost]]) -> str:
+    """What was equal for all learned methods, in one sentence."""
+    every = [cost for of_method in costs.values() for cost in of_method]
+    if all(cost.budget == "minutes" for cost in every):
+        return (
+            "Budget: the same wall time for every learned method, turned into steps at its own pace before the training"
+            " (times and steps are under Training cost)."
+        )
+    steps = sorted({cost.steps for cost in every})
+    if len(steps) == 1 and all(cost.budget == "steps" for cost in every):
+        return f"Budget: the same number of generator steps for every learned method, {steps[0]:,}."
+    return "Budget: not the same for all learned methods; see Training cost before comparing them."
+
+
+def cost_table(costs: Mapping[str, Sequence[Cost]]) -> list[str]:
+    """Rows of a Markdown table: what each training cost, the mean over seeds."""
+    header = ["method", "parameters", "trained parameters", "steps", "time (s)", "images/s", "peak memory (MiB)"]
+    rows = []
+    for method, of_method in costs.items():
+
+        def mean(name: str, of_method: Sequence[Cost] = of_method) -> float:
+            return sum(float(getattr(cost, name)) for cost in of_method) / len(of_method)
+
+        sizes = [f"{mean(name):,.0f}" for name in ("parameters", "training_parameters", "steps", "seconds")]
+        rows.append([method, *sizes, f"{mean('images_per_second'):.1f}", f"{mean('peak_memory_mib'):,.0f}"])
+    return _table(header, rows)
+
+
+def _cost_notes(costs: Mapping[str, Sequence[Cost]]) -> list[str]:
+    every = [cost for of_method in costs.values() for cost in of_method]
+    devices = sorted({f"{c.device}, {c.num_threads} thread{'s' if c.num_threads > 1 else ''}" for c in every})
+    return [
+        f"Trained on: {'; '.join(devices)}. Parameters: of the generator; trained parameters: with the critics. Images/s:"
+        " of the generator's own batches. Peak memory: on a CPU of the whole process, on CUDA of the allocator. The other"
+        " methods are not trained."
+    ]
 
 
 def csv_text(comparison: Comparison) -> str:
     """One line per section, metric and method; empty cells where there is no value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header = ["section", "metric", "method", "value", "std", "ci_low", "ci_high", "n", "rank"]
+    header = ["section", "metric", "method", "value", "std", "ci_low", "ci_high", "n", "seeds", "seed_std", "rank"]
     differences = ["difference", "difference_ci_low", "difference_ci_high", "difference_n", "wilcoxon_p"]
     writer.writerow([*header, *differences, "status"])
     for section in comparison.sections:
         for metric, entries in section.entries.items():
             for method, entry in entries.items():
                 r, d = entry.result, entry.difference
-                row = [section.name, metric, method, r.value, r.std, r.ci_low, r.ci_high, r.n, entry.rank]
+                row = [section.name, metric, method, r.value, r.std, r.ci_low, r.ci_high, r.n]
+                row += [comparison.num_seeds[method], entry.seed_std, entry.rank]
                 row += [d.mean, d.ci_low, d.ci_high, d.n, d.wilcoxon_p] if d else [None] * len(differences)
                 writer.writerow([*row, r.status])
     return text.getvalue()
@@ -95,10 +149,18 @@ def _differences(comparison: Comparison, section: Section) -> list[str]:
     return [text, "", *_table(["method", *(title(metric) for metric in metrics)], rows), ""]
 
 
-def _notes(section: Section) -> list[str]:
+def _notes(comparison: Comparison) -> list[str]:
+    section = comparison.sections[0]
+    several = {method: n for method, n in comparison.num_seeds.items() if n > 1}
+    over_seeds = (
+        f" {', '.join(f'{method} ({n})' for method, n in several.items())}: mean over that many seeds, ± their standard"
+        " deviation."
+        if several
+        else ""
+    )
     lines = [
         "Small print: 95 % bootstrap interval over images, or ± the spread over splits (IS) or draws (KID)."
-        " Bold: best. Arrows: the better direction. Scores of different networks are not comparable.",
+        f" Bold: best. Arrows: the better direction. Scores of different networks are not comparable.{over_seeds}",
         "",
     ]
     said: dict[str, list[str]] = {}
@@ -126,6 +188,8 @@ def _value_cell(entry: Entry) -> str:
         return "–"
     value = number(result.name, result.value)
     cell = f"**{value}**" if entry.rank == 1 else value
+    if entry.seed_std is not None:
+        cell += f" ± {number(result.name, entry.seed_std)}"
     if result.ci_low is not None and result.ci_high is not None:
         low, high = (number(result.name, bound) for bound in (result.ci_low, result.ci_high))
         return f"{cell}<br><sub>{low} to {high}</sub>"

@@ -17,7 +17,7 @@ from pennet.data.masks import jittered_box
 from pennet.models.critics import WassersteinCritic
 from pennet.models.initialisation import initialise
 from pennet.models.two_stage import CAGenerator
-from pennet.recipes.updates import Learner, Precision, place
+from pennet.recipes.updates import Learner, Precision, place, steps_at
 
 
 def build_generator(config: CAConfig) -> CAGenerator:
@@ -30,7 +30,7 @@ class CARecipe:
 
     training_mask = staticmethod(jittered_box)
 
-    def __init__(self, config: CAConfig, image_size_px: int, device: torch.device, mixed_precision: bool):
+    def __init__(self, config: CAConfig, image_size_px: int, steps: int, device: torch.device, mixed_precision: bool):
         self.config = config
         self.batches_per_step = config.critic_steps + 1
         self.precision = Precision(mixed_precision, device)
@@ -41,7 +41,7 @@ class CARecipe:
         for network in (self.generator, self.box_critic, self.picture_critic):
             initialise(network, config.initialisation)
             place(network, device)
-        betas, factor, milestones = config.adam_betas, config.lr_decay_factor, config.lr_milestones_steps
+        betas, factor, milestones = config.adam_betas, config.lr_decay_factor, steps_at(config.lr_milestones, steps)
         self.painting = Learner("generator", self.generator.parameters(), config.learning_rate, betas, milestones, factor)
         self.judging = Learner(
             "critic",

@@ -15,7 +15,7 @@ from pennet.losses import discriminator_loss, generator_adversarial_loss
 from pennet.models.critics import SNPatchCritic
 from pennet.models.initialisation import initialise
 from pennet.models.two_stage import GntIptGenerator
-from pennet.recipes.updates import Learner, Precision, place
+from pennet.recipes.updates import Learner, Precision, place, steps_at
 
 
 def build_generator(config: GntIptConfig) -> GntIptGenerator:
@@ -29,7 +29,7 @@ class GntIptRecipe:
     batches_per_step = 1
     training_mask = staticmethod(box_and_free_form)
 
-    def __init__(self, config: GntIptConfig, image_size_px: int, device: torch.device, mixed_precision: bool):
+    def __init__(self, config: GntIptConfig, image_size_px: int, steps: int, device: torch.device, mixed_precision: bool):
         self.config = config
         self.precision = Precision(mixed_precision, device)
         self.generator = build_generator(config)
@@ -37,7 +37,7 @@ class GntIptRecipe:
         for network in (self.generator, self.critic):
             initialise(network, config.initialisation)
             place(network, device)
-        shared = config.adam_betas, config.lr_milestones_steps, config.lr_decay_factor
+        shared = config.adam_betas, steps_at(config.lr_milestones, steps), config.lr_decay_factor
         self.painting = Learner("generator", self.generator.parameters(), config.learning_rate, *shared)
         self.judging = Learner("critic", self.critic.parameters(), config.critic_learning_rate, *shared)
 

@@ -15,7 +15,7 @@ from pennet.losses import discriminator_loss, generator_adversarial_loss, hole_l
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.pennet import PENNet
-from pennet.recipes.updates import Learner, Precision, place
+from pennet.recipes.updates import Learner, Precision, place, steps_at
 
 
 def build_generator(config: PENNetConfig) -> PENNet:
@@ -38,6 +38,7 @@ class PENNetRecipe:
     Args:
         config: architecture, losses and optimiser.
         image_size_px: side of the training images; not needed here, but by other recipes.
+        steps: the budget, in generator updates, that the learning rate's milestones are shares of.
         device: where the networks live.
         mixed_precision: bfloat16 autocast for the convolutions; needs CUDA.
     """
@@ -45,7 +46,7 @@ class PENNetRecipe:
     batches_per_step = 1
     training_mask = staticmethod(rotated_square)
 
-    def __init__(self, config: PENNetConfig, image_size_px: int, device: torch.device, mixed_precision: bool):
+    def __init__(self, config: PENNetConfig, image_size_px: int, steps: int, device: torch.device, mixed_precision: bool):
         self.config = config
         self.precision = Precision(mixed_precision, device)
         self.generator = build_generator(config)
@@ -53,7 +54,7 @@ class PENNetRecipe:
         for network in (self.generator, self.discriminator):
             initialise(network, config.initialisation)
             place(network, device)
-        shared = config.adam_betas, config.lr_milestones_steps, config.lr_decay_factor
+        shared = config.adam_betas, steps_at(config.lr_milestones, steps), config.lr_decay_factor
         self.painting = Learner("generator", self.generator.parameters(), config.learning_rate, *shared)
         self.judging = Learner("discriminator", self.discriminator.parameters(), config.discriminator_learning_rate, *shared)
 

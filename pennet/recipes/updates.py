@@ -57,6 +57,11 @@ class Learner:
         self.schedule.load_state_dict(state["schedule"])
 
 
+def steps_at(shares: Sequence[float], steps: int) -> list[int]:
+    """Milestones in updates: shares of the budget, so that a longer training decays its step size later."""
+    return [max(1, round(share * steps)) for share in shares]
+
+
 def place(network: nn.Module, device: torch.device) -> None:
     """Moves a network, its convolutions in the memory layout that is faster and gives the same numbers."""
     network.to(device).to(memory_format=torch.channels_last)

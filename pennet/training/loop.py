@@ -18,6 +18,7 @@ from pennet.config import TrainConfig
 from pennet.data.dataset import Batch
 from pennet.data.masks import Mask
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
+from pennet.training.cost import peak_memory_mib
 
 
 class Recipe(Protocol):
@@ -64,8 +65,10 @@ class TrainResult:
     history: list[dict[str, float]]
     """One row per logged step: `step` and every loss."""
     resumed_from_step: int
-    images_per_second: float
-    """Of this process's own steps."""
+    seconds: float
+    """Wall time of all steps that led here: what an interruption lost after its last checkpoint is not counted."""
+    peak_memory_mib: float
+    """See `Cost`; the highest of all parts of an interrupted run."""
 
 
 class TrainingStopped(ValueError):
@@ -102,7 +105,7 @@ def train(
     """
     average = copy.deepcopy(recipe.generator).requires_grad_(False)
     history: list[dict[str, float]] = []
-    first_step = 0
+    first_step, seconds_before, peak_before = 0, 0.0, 0.0
 
     # Resume.
     saved = checkpoint_paths(checkpoints_dir)
@@ -112,6 +115,7 @@ def train(
             part.load_state_dict(state["recipe"][name])
         average.load_state_dict(state["average"])
         history = state["history"]
+        seconds_before, peak_before = state["seconds"], state["peak_memory_mib"]
     batches = batches_from(first_step)
     if saved:
         _restore_random_state(state["random"])
@@ -148,11 +152,15 @@ def train(
                 "average": average.state_dict(),
                 "history": history,
                 "random": _random_state(),
+                "seconds": seconds_before + time.perf_counter() - started,
+                "peak_memory_mib": max(peak_before, peak_memory_mib(device)),
             }
             save_checkpoint(checkpoints_dir, step, identity, state)
     progress.close()
-    rate = progress.n and (config.steps - first_step) * config.batch_size / (time.perf_counter() - started)
-    return TrainResult(average.eval(), history, first_step, rate)
+    if first_step >= config.steps:  # a finished run: nothing was done here, nor is it counted
+        return TrainResult(average.eval(), history, first_step, seconds_before, peak_before)
+    seconds = seconds_before + time.perf_counter() - started
+    return TrainResult(average.eval(), history, first_step, seconds, max(peak_before, peak_memory_mib(device)))
 
 
 def _update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:

@@ -11,21 +11,22 @@ CARRIERS = {
     "pipelines/fingerprint.py",
     "pipelines/layout.py",
     "pipelines/params.py",
+    "pipelines/registry.py",
     "pipelines/tracking.py",  # records results, changes none
 }
 """Files that move values and bytes about without changing them: no stage depends on these."""
 
 
-def import_closure(module_path: str, without: frozenset[str] = frozenset()) -> set[str]:
+def import_closure(module_path: str) -> set[str]:
     """The module's own file and all project files it imports, at any depth, inside functions too.
 
-    Imports for type checkers only are left out, and so are `__init__.py` files without code, and the files `without`.
+    Imports for type checkers only are left out, and so are `__init__.py` files without code.
     """
     found: set[str] = set()
     waiting = [module_path]
     while waiting:
         path = waiting.pop()
-        if path in found or path in CARRIERS or path in without:
+        if path in found or path in CARRIERS:
             continue
         found.add(path)
         waiting += _imported_files(ROOT / path)

@@ -1,5 +1,6 @@
 """The whole of it, small: the flow runs every stage, DVC finds nothing left to do, MLflow holds the record."""
 
+import ast
 import json
 import shutil
 import time
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from tests.project import change_params, run
 
 pytestmark = pytest.mark.slow
-METHODS = ("pennet", "telea", "mean")
+TRIALS = {"pennet": "pennet/seed-2019", "gntipt": "gntipt/seed-2019", "telea": "telea", "mean": "mean"}
+"""Methods of the small project, and where their files lie."""
 
 
 @pytest.fixture
@@ -35,16 +38,16 @@ def runs(mlflow) -> dict[str, object]:
 
 def test_flow_runs_every_stage_under_its_own_name(project: Path) -> None:
     log = (project / "demo.log").read_text()
-    for stage in ("download@terrain", "train@terrain-pennet", "evaluate-classical@terrain-mean", "compare@terrain"):
+    for stage in ("download@terrain", "train@terrain-pennet-2019", "evaluate-classical@terrain-mean", "compare@terrain"):
         assert f"Task run '{stage}'" in log
 
 
 def test_every_product_is_there(project: Path) -> None:
-    for method in METHODS:
-        report = json.loads((project / "reports/terrain/methods" / method / "metrics.json").read_text())
+    for trial in TRIALS.values():
+        report = json.loads((project / "reports/terrain/methods" / trial / "metrics.json").read_text())
         assert report["num_images"] == 72
         assert {"l1", "l1_hole", "psnr", "ssim", "ms_ssim_3", "is_efflite0"} <= report["overall"].keys()
-        assert len(list((project / "outputs/terrain" / method / "composite").glob("*.png"))) == 72
+        assert len(list((project / "outputs/terrain" / trial / "composite").glob("*.png"))) == 72
     assert (project / "reports/terrain/comparison/comparison.md").read_text().count("| pennet") >= 1
 
 
@@ -59,9 +62,10 @@ def test_nothing_is_left_to_do(project: Path) -> None:
 
 def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: Path, mlflow) -> None:
     client, found = mlflow.MlflowClient(), runs(mlflow)
-    assert set(found) == set(METHODS)
+    assert set(found) == set(TRIALS)
+    assert len({record.data.tags["pennet.benchmark"] for record in found.values()}) == 1
     for method, record in found.items():
-        report = json.loads((project / "reports/terrain/methods" / method / "metrics.json").read_text())
+        report = json.loads((project / "reports/terrain/methods" / TRIALS[method] / "metrics.json").read_text())
         assert record.info.status == "FINISHED"
         assert record.data.metrics["test/l1_hole"] == report["overall"]["l1_hole"]["value"]
         assert record.data.params["prepare.image_size_px"] == "48"
@@ -69,7 +73,10 @@ def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: P
         names = {item.path for item in client.list_artifacts(record.info.run_id, "report")}
         assert {"report/metrics.json", "report/sheet.png", "report/per_image.csv"} <= names
     trained = found["pennet"]
-    assert trained.data.tags["dvc.stage"] == "train@terrain-pennet"
+    assert trained.data.tags["dvc.stage"] == "train@terrain-pennet-2019"
+    cost = json.loads((project / "reports/terrain/methods/pennet/seed-2019/cost.json").read_text())
+    assert trained.data.metrics["cost/parameters"] == cost["parameters"]
+    assert trained.data.metrics["cost/steps"] == 4
     assert found["telea"].data.tags["dvc.stage"] == "inpaint-classical@terrain-telea"
     assert [p.step for p in client.get_metric_history(trained.info.run_id, "train/generator")] == [1, 2, 3, 4]
     assert any("samples" in item.path for item in client.list_artifacts(trained.info.run_id, "images"))
@@ -97,14 +104,26 @@ def test_registered_model_inpaints_by_alias(project: Path, mlflow) -> None:
         model.predict({"image": image[..., :2], "mask": mask})
 
 
+def test_one_registered_model_has_a_version_a_method_with_its_test_metrics(project: Path, mlflow) -> None:
+    client, found = mlflow.MlflowClient(), runs(mlflow)
+    versions = {v.tags["method"]: v for v in client.search_model_versions("name = 'inpainting-terrain'")}
+    assert set(versions) == {"pennet", "gntipt"}
+    for method, version in versions.items():
+        assert version.run_id == found[method].info.run_id
+        assert float(version.tags["test.l1_hole"]) == pytest.approx(found[method].data.metrics["test/l1_hole"], rel=1e-5)
+        assert client.get_model_version_by_alias("inpainting-terrain", f"latest-{method}").version == version.version
+    best = min(versions.values(), key=lambda v: float(v.tags["test.l1_hole"]))
+    assert client.get_model_version_by_alias("inpainting-terrain", "champion").version == best.version
+
+
 def test_recording_again_adds_nothing(project: Path, mlflow) -> None:
     client = mlflow.MlflowClient()
     before = {name: record.info.run_id for name, record in runs(mlflow).items()}
     result = run(project, "python", "-m", "pipelines.record")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("already recorded") == 3
+    assert result.stdout.count("already recorded") == 4
     assert {name: record.info.run_id for name, record in runs(mlflow).items()} == before
-    assert len(client.search_model_versions("name = 'inpainting-terrain'")) == 1
+    assert len(client.search_model_versions("name = 'inpainting-terrain'")) == 2
 
 
 def test_a_lost_record_is_completed_from_the_files(project: Path) -> None:
@@ -112,7 +131,7 @@ def test_a_lost_record_is_completed_from_the_files(project: Path) -> None:
     try:
         result = run(project, "python", "-m", "pipelines.record")
         assert result.returncode == 0, result.stderr
-        assert result.stdout.count(": recorded") == 3
+        assert result.stdout.count(": recorded") == 4
     finally:
         (project / "mlflow.kept").replace(project / "mlflow.db")
 
@@ -121,7 +140,7 @@ def test_a_lost_record_is_completed_from_the_files(project: Path) -> None:
     ("changes", "expected", "untouched"),
     [
         ({"evaluate": {"seed": 8}}, ["evaluate@", "evaluate-classical@", "compare@"], ["train@", "inpaint@", "masks@"]),
-        ({"pennet": {"softmax_scale": 9.0}}, ["train@"], ["prepare@", "evaluate-classical@"]),
+        ({"train": {"flip": False}}, ["train@terrain-pennet", "train@terrain-gntipt"], ["prepare@", "evaluate-classical@"]),
         ({"runtime": {"num_threads": 2}}, [], ["prepare@", "train@", "evaluate@"]),
     ],
 )
@@ -139,14 +158,25 @@ def test_a_changed_parameter_reruns_what_it_decides_and_nothing_else(project: Pa
         assert stage not in changed
 
 
+def test_a_changed_recipe_reruns_its_method_and_the_comparison_and_nothing_else(project: Path) -> None:
+    before = (project / "params.yaml").read_text()
+    try:
+        change_params(project, {"recipes": {"gntipt": {"softmax_scale": 9.0}}})
+        printed = run(project, "python", "-c", "from pipelines.flows import stages_to_run as s; print(s())").stdout
+    finally:
+        (project / "params.yaml").write_text(before)
+    of_gntipt = [f"{stage}@terrain-gntipt-2019" for stage in ("train", "inpaint", "evaluate")]
+    assert ast.literal_eval(printed) == [*of_gntipt, "compare@terrain"]
+
+
 def test_a_store_that_cannot_be_written_does_not_stop_training(project: Path, tmp_path: Path) -> None:
     before = (project / "params.yaml").read_text()
-    weights = project / "models/terrain/pennet/generator.safetensors"
+    weights = project / "models/terrain/pennet/seed-2019/generator.safetensors"
     old = weights.stat().st_mtime_ns
     try:
         change_params(project, {"tracking": {"uri": f"sqlite:///{tmp_path}/missing/mlflow.db"}})
         (tmp_path / "missing").write_text("a file where a folder should be")
-        result = run(project, "python", "-m", "pipelines.train", "terrain", "pennet")
+        result = run(project, "python", "-m", "pipelines.train", "terrain", "pennet", "2019")
     finally:
         (project / "params.yaml").write_text(before)
     assert result.returncode == 0, result.stderr
@@ -158,8 +188,8 @@ def test_a_store_that_cannot_be_written_does_not_stop_training(project: Path, tm
 def test_a_failed_training_leaves_a_failed_run_with_its_reason(project: Path, mlflow) -> None:
     before = (project / "params.yaml").read_text()
     try:
-        change_params(project, {"pennet": {"learning_rate": 1e30, "adversarial_weight": 0.0}})
-        result = run(project, "python", "-m", "pipelines.train", "terrain", "pennet")
+        change_params(project, {"recipes": {"pennet": {"learning_rate": 1e30, "adversarial_weight": 0.0}}})
+        result = run(project, "python", "-m", "pipelines.train", "terrain", "pennet", "2019")
     finally:
         (project / "params.yaml").write_text(before)
     assert result.returncode == 1
@@ -195,6 +225,43 @@ def test_every_learned_method_trains_resumes_and_inpaints(demo: Path, tmp_path: 
     tracking = {"uri": f"sqlite:///{tmp_path}/other.db"}
     change_params(copy, {"methods": {"learned": [method]}, "train": {"steps": 2}, "tracking": tracking})
     for stage in ("train", "train", "inpaint"):
-        result = run(copy, "python", "-m", f"pipelines.{stage}", "terrain", method)
+        result = run(copy, "python", "-m", f"pipelines.{stage}", "terrain", method, "2019")
         assert result.returncode == 0, result.stderr
-    assert len(list((copy / "outputs/terrain" / method / "composite").glob("*.png"))) == 72
+    assert len(list((copy / "outputs/terrain" / method / "seed-2019/composite").glob("*.png"))) == 72
+
+
+def test_two_seeds_and_a_variant_of_a_method_are_compared_in_minutes(demo: Path, tmp_path: Path) -> None:
+    """Three things that a profile may ask for: several seeds, two recipes of one method, a wall time as the budget."""
+    copy = tmp_path / "copy"
+    shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("checkpoints"))
+    plain = YAML(typ="safe").load((copy / "params.yaml").read_text())["recipes"]["pennet"] | {"attention_levels": "none"}
+    change_params(
+        copy,
+        {
+            "seeds": [2019, 4],
+            "methods": {"learned": ["pennet", "no_attention"], "classical": ["mean"]},
+            "recipes": {"no_attention": plain},
+            "train": {"steps": 0, "minutes": 0.02},
+        },
+    )
+    result = run(copy, "dvc", "repro", timeout=400)
+    assert result.returncode == 0, result.stdout + result.stderr
+    comparison = json.loads((copy / "reports/terrain/comparison/comparison.json").read_text())
+    assert comparison["num_seeds"] == {"pennet": 2, "no_attention": 2, "mean": 1}
+    values = [
+        json.loads((copy / f"reports/terrain/methods/pennet/seed-{seed}/metrics.json").read_text())["overall"]["psnr"][
+            "value"
+        ]
+        for seed in (2019, 4)
+    ]
+    assert values[0] != values[1]
+    entry = comparison["sections"][0]["entries"]["psnr"]["pennet"]
+    assert entry["result"]["value"] == pytest.approx(np.mean(values))
+    assert entry["seed_std"] == pytest.approx(np.std(values, ddof=1))
+    text = (copy / "reports/terrain/comparison/comparison.md").read_text()
+    assert "Budget: the same wall time for every learned method" in text
+    assert f"{entry['seed_std']:.2f}" in text
+    plan = [json.loads(path.read_text())["steps"] for path in copy.glob("checkpoints/*/plan.json")]
+    costs = [cost for of_method in comparison["costs"].values() for cost in of_method]
+    assert sorted(cost["steps"] for cost in costs) == sorted(plan)
+    assert len({cost["parameters"] for cost in costs}) == 2

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from tests.e2e.test_readme import free_port
 from tests.project import environment
@@ -53,26 +54,51 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"{url} did not answer in time")
 
 
-def test_compare_page_shows_every_method_and_its_metrics(demo: Path, address: str) -> None:
+@pytest.fixture(scope="module")
+def runs(demo: Path) -> list:
+    """Three of the runs: two trained methods and a classical one."""
     import mlflow
-    from playwright.sync_api import sync_playwright
 
     mlflow.set_tracking_uri(f"sqlite:///{demo}/mlflow.db")
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name("pennet-studio-terrain")
-    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
-    assert len(runs) == 3
-    ids, experiments = json.dumps([run.info.run_id for run in runs]), json.dumps([experiment.experiment_id])
-    query = urllib.parse.urlencode({"runs": ids, "experiments": experiments}, quote_via=urllib.parse.quote)
+    found = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
+    return [run for run in found if run.data.tags["method"] in ("pennet", "gntipt", "mean")]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 2400})
-        page.goto(f"{address}/#/compare-runs?{query}", timeout=60_000)
-        page.get_by_text("Comparing 3 Runs").wait_for(timeout=60_000)
-        for run in runs:
-            page.get_by_text(run.info.run_name).first.wait_for(timeout=60_000)
-        page.get_by_text("test/l1_hole").first.wait_for(timeout=60_000)
-        text = page.inner_text("body")
+        yield browser.new_page(viewport={"width": 1600, "height": 2400})
         browser.close()
+
+
+def test_compare_page_shows_three_methods_and_their_metrics(address: str, runs: list, page: Page) -> None:
+    assert len(runs) == 3
+    ids, experiments = json.dumps([run.info.run_id for run in runs]), json.dumps([runs[0].info.experiment_id])
+    query = urllib.parse.urlencode({"runs": ids, "experiments": experiments}, quote_via=urllib.parse.quote)
+    page.goto(f"{address}/#/compare-runs?{query}", timeout=60_000)
+    page.get_by_text("Comparing 3 Runs").wait_for(timeout=60_000)
+    for run in runs:
+        page.get_by_text(run.info.run_name).first.wait_for(timeout=60_000)
+    page.get_by_text("test/l1_hole").first.wait_for(timeout=60_000)
+    text = page.inner_text("body")
     for run in runs:
         assert f"{run.data.metrics['test/l1_hole']:.3f}"[:5] in text
+
+
+def test_chart_page_shows_the_same_picture_by_three_methods(address: str, runs: list, page: Page) -> None:
+    """The image grids are the last charts of the page, and load when they come into view."""
+    page.goto(f"{address}/#/experiments/{runs[0].info.experiment_id}/runs?compareRunsMode=CHART", timeout=60_000)
+    page.get_by_text("test/l1_hole").first.wait_for(timeout=60_000)
+    page.get_by_text("composite_0000").first.scroll_into_view_if_needed(timeout=60_000)
+    for run in runs:
+        picture = page.locator(f"img[src*='composite_0000'][src*='{run.info.run_id}']").first
+        picture.wait_for(state="attached", timeout=60_000)
+        picture.scroll_into_view_if_needed(timeout=60_000)
+        deadline = time.monotonic() + 60
+        while not (width := picture.evaluate("image => image.naturalWidth")):  # 0 until it is loaded and decoded
+            assert time.monotonic() < deadline, f"the picture of {run.info.run_name} did not load"
+            time.sleep(0.2)
+        assert width == 48

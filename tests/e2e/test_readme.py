@@ -38,7 +38,7 @@ RUN_HERE = {
     "make up",
     "make run",
     "make ui",
-    ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet",
+    ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet/seed-2019",
     ".venv/bin/pennet pack photos mine.zip",
     ".venv/bin/pennet evaluate truth results --masks masks --json results.json",
 }
@@ -82,11 +82,11 @@ def test_make_repro_and_dvc_commands(demo: Path) -> None:
     result = make(demo, "repro")
     assert result.returncode == 0, result.stdout
     assert "Data and pipelines are up to date." in result.stdout
-    assert result.stdout.count("already recorded") == 3
+    assert result.stdout.count("already recorded") == 4
     assert "up to date" in run(demo, *command(".venv/bin/dvc status")).stdout
     shown = run(demo, *command(".venv/bin/dvc metrics show")).stdout
     assert "l1_hole" in shown
-    assert "methods/pennet/metrics.json" in shown
+    assert "methods/pennet/seed-2019/metrics.json" in shown
 
 
 @pytest.mark.slow

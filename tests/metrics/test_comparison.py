@@ -9,6 +9,7 @@ from scipy.stats import wilcoxon
 
 from pennet.metrics.comparison import Comparison, compare
 from pennet.metrics.scoring import Scores, score
+from pennet.metrics.seeds import Trials
 from pennet.metrics.tables import csv_text, markdown, title
 from tests.metrics.samples import noisy, pictures
 from tests.metrics.test_scoring import CONFIG, _masks, _pairs
@@ -32,9 +33,8 @@ def comparison(scores: dict[str, Scores]) -> Comparison:
 
 
 def _compare(scores: dict[str, Scores]) -> Comparison:
-    reports = {method: s.report for method, s in scores.items()}
-    tables = {method: s.per_image for method, s in scores.items()}
-    return compare(reports, tables, "pennet", resamples=200, seed=0)
+    trials = {method: Trials([s.report], [s.per_image]) for method, s in scores.items()}
+    return compare(trials, "pennet", resamples=200, seed=0)
 
 
 def test_compare_ranks_in_the_metrics_direction(comparison: Comparison) -> None:
@@ -83,7 +83,7 @@ def test_compare_refuses_methods_scored_on_other_images(scores: dict[str, Scores
 
 
 def test_markdown_bolds_the_best_and_shows_direction_interval_and_count(comparison: Comparison) -> None:
-    text = markdown(comparison, "terrain")
+    text = markdown(comparison, "terrain", {})
     header, _, pennet, telea, *_ = [line for line in text.splitlines() if line.startswith("|")]
     assert header.split(" | ")[1:5] == ["L1 ↓", "L1 in the hole ↓", "PSNR (dB) ↑", "SSIM ↑"]
     best = comparison.sections[0].entries["psnr"]["pennet"].result

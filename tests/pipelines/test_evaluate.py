@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
 from pennet.metrics.report import read_report
+from pennet.training.cost import Cost, write_cost
 from pipelines import compare, evaluate, layout
 from tests.metrics.samples import noisy, pictures
 
@@ -26,6 +28,18 @@ CONFIG = EvaluateConfig(
     sheet_images=3,
 )
 RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0)
+SEED = 5
+COST = Cost(
+    parameters=10,
+    training_parameters=20,
+    steps=3,
+    budget="steps",
+    seconds=4.0,
+    images_per_second=12.0,
+    peak_memory_mib=100.0,
+    device="cpu",
+    num_threads=1,
+)
 METHODS = MethodsConfig(learned=["pennet"], classical=["telea"])
 
 
@@ -44,13 +58,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with (layout.prepared_dir("d") / "manifest.csv").open("w", newline="") as file:
         rows = [("train", 0, "0000")] + [("test", i, name) for i, name in enumerate(NAMES)]
         csv.writer(file).writerows([("split", "index", "name"), *rows])
-    for method, sigma in (("pennet", 10), ("telea", 30)):
+    for method, seed, sigma in (("pennet", SEED, 10), ("telea", None, 30)):
         predictions = noisy(images, sigma)
         for kind, pictures_ in (
             ("prediction", predictions),
             ("composite", np.where(masks[..., None] == 1, predictions, images)),
         ):
-            folder = layout.outputs_dir("d", method) / kind
+            folder = layout.outputs_dir("d", method, seed) / kind
             folder.mkdir(parents=True)
             for name, picture in zip(NAMES, pictures_, strict=True):
                 Image.fromarray(picture).save(folder / f"{name}.png")
@@ -58,8 +72,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _evaluate(method: str) -> Path:
-    evaluate.run("d", method, evaluate=CONFIG, runtime=RUNTIME)
-    return layout.report_dir("d", method)
+    seed = SEED if method in METHODS.learned else None
+    evaluate.run("d", method, seed, evaluate=CONFIG, runtime=RUNTIME)
+    return layout.report_dir("d", method, seed)
+
+
+def _train_record() -> None:
+    """What the train stage leaves beside the metrics."""
+    folder = layout.report_dir("d", "pennet", SEED)
+    write_cost(folder / "cost.json", COST)
+    (folder / "history.csv").write_text("step,hole,generator\n1,0.5,0.7\n2,0.4,0.6\n")
 
 
 def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
@@ -73,7 +95,7 @@ def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
     assert [row["name"] for row in rows] == NAMES
     assert [float(row["hole_ratio"]) for row in rows] == [64 / 1024] * 2 + [0.25] * 3
     images = np.load(layout.prepared_dir("d") / "test.npy")
-    composite = np.array(Image.open(layout.outputs_dir("d", "pennet") / "composite" / "0042.png"))
+    composite = np.array(Image.open(layout.outputs_dir("d", "pennet", SEED) / "composite" / "0042.png"))
     expected = np.abs(composite / 255.0 - images[3] / 255.0).mean()
     assert float(rows[3]["l1"]) == pytest.approx(expected, abs=1e-9)
 
@@ -104,23 +126,24 @@ def test_evaluate_writes_the_same_bytes_again(project: Path) -> None:
 
 
 def test_evaluate_without_a_composite_names_it(project: Path) -> None:
-    (layout.outputs_dir("d", "pennet") / "composite" / "0011.png").unlink()
+    (layout.outputs_dir("d", "pennet", SEED) / "composite" / "0011.png").unlink()
     with pytest.raises(ValueError, match=r"composite: lacks 1 pictures \(0011.png\); run inpaint again"):
         _evaluate("pennet")
-    assert not layout.report_dir("d", "pennet").exists()
+    assert not layout.report_dir("d", "pennet", SEED).exists()
 
 
 def test_evaluate_with_a_composite_of_another_size_names_it(project: Path) -> None:
-    Image.new("RGB", (8, 8)).save(layout.outputs_dir("d", "pennet") / "composite" / "0011.png")
+    Image.new("RGB", (8, 8)).save(layout.outputs_dir("d", "pennet", SEED) / "composite" / "0011.png")
     with pytest.raises(ValueError, match=r"0011.png: has shape \(8, 8, 3\)"):
         _evaluate("pennet")
-    assert not layout.report_dir("d", "pennet").exists()
+    assert not layout.report_dir("d", "pennet", SEED).exists()
 
 
 def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
     for method in METHODS.all:
         _evaluate(method)
-    compare.run("d", methods=METHODS, evaluate=CONFIG)
+    _train_record()
+    compare.run("d", seeds=[SEED], methods=METHODS, evaluate=CONFIG)
     folder = layout.comparison_dir("d")
     content = json.loads((folder / "comparison.json").read_text())
     assert content["reference"] == "pennet"
@@ -130,7 +153,14 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
     assert entries["telea"]["difference"]["mean"] > 0
     assert entries["pennet"]["difference"] is None
     assert content["sections"][0]["entries"]["fid_efflite0"]["telea"]["difference"] is None
-    assert "| pennet | **" in (folder / "comparison.md").read_text()
+    assert content["costs"]["pennet"] == [dataclasses.asdict(COST)]
+    text = (folder / "comparison.md").read_text()
+    assert "| pennet | **" in text
+    assert "Budget: the same number of generator steps for every learned method, 3." in text
+    assert "| pennet | 10 | 20 | 3 | 4 | 12.0 | 100 |" in text
+    for name in ("metrics.png", "curves.png"):
+        with Image.open(layout.plots_dir("d") / name) as plot:
+            assert np.asarray(plot.convert("L")).std() > 5  # something is drawn
     with Image.open(folder / "side_by_side.png") as sheet:
         assert sheet.size[0] >= 4 * 128
     with (folder / "comparison.csv").open(newline="") as file:
@@ -144,11 +174,11 @@ def test_compare_shows_the_best_the_middle_and_the_worst_of_the_reference() -> N
 
 def test_compare_without_pennet_measures_from_the_first_method(project: Path) -> None:
     _evaluate("telea")
-    compare.run("d", methods=MethodsConfig(learned=[], classical=["telea"]), evaluate=CONFIG)
+    compare.run("d", seeds=[SEED], methods=MethodsConfig(learned=[], classical=["telea"]), evaluate=CONFIG)
     assert json.loads((layout.comparison_dir("d") / "comparison.json").read_text())["reference"] == "telea"
 
 
 def test_compare_before_evaluation_names_the_missing_file(project: Path) -> None:
     _evaluate("pennet")
     with pytest.raises(OSError, match=r"telea/metrics\.json"):
-        compare.run("d", methods=METHODS, evaluate=CONFIG)
+        compare.run("d", seeds=[SEED], methods=METHODS, evaluate=CONFIG)

@@ -8,6 +8,7 @@ from pennet.recipes.pennet import PENNetRecipe
 from tests.configs import small_recipe
 
 CPU = torch.device("cpu")
+STEPS = 4
 
 
 def make_batch(size: int = 48) -> Batch:
@@ -19,7 +20,7 @@ def make_batch(size: int = 48) -> Batch:
 
 def test_update_reports_the_weighted_sum_of_its_losses() -> None:
     config = small_recipe()
-    losses = PENNetRecipe(config, 48, CPU, False).update(make_batch())
+    losses = PENNetRecipe(config, 48, STEPS, CPU, False).update(make_batch())
     expected = (
         config.hole_weight * losses["hole_l1"]
         + config.valid_weight * losses["valid_l1"]
@@ -31,7 +32,7 @@ def test_update_reports_the_weighted_sum_of_its_losses() -> None:
 
 def test_updates_lower_the_loss_of_a_batch() -> None:
     torch.manual_seed(0)
-    recipe, batch = PENNetRecipe(small_recipe(adversarial_weight=0.0, lr_milestones_steps=[]), 48, CPU, False), make_batch()
+    recipe, batch = PENNetRecipe(small_recipe(adversarial_weight=0.0, lr_milestones=[]), 48, STEPS, CPU, False), make_batch()
     batch = Batch(torch.linspace(-0.8, 0.8, 48).expand(2, 3, 48, 48), batch.mask)  # smooth: noise cannot be learned
     first = recipe.update(batch)["hole_l1"]
     for _ in range(30):
@@ -40,7 +41,7 @@ def test_updates_lower_the_loss_of_a_batch() -> None:
 
 
 def test_no_adversarial_weight_trains_no_discriminator() -> None:
-    recipe = PENNetRecipe(small_recipe(adversarial_weight=0.0), 48, CPU, False)
+    recipe = PENNetRecipe(small_recipe(adversarial_weight=0.0), 48, STEPS, CPU, False)
     before = {name: value.clone() for name, value in recipe.discriminator.state_dict().items()}
     assert "discriminator" not in recipe.update(make_batch())
     assert all(torch.equal(value, before[name]) for name, value in recipe.discriminator.state_dict().items())
@@ -49,13 +50,13 @@ def test_no_adversarial_weight_trains_no_discriminator() -> None:
 def test_generator_update_leaves_no_gradient_in_the_discriminator() -> None:
     batch = make_batch()
     torch.manual_seed(5)
-    recipe = PENNetRecipe(small_recipe(), 48, CPU, False)
+    recipe = PENNetRecipe(small_recipe(), 48, STEPS, CPU, False)
     recipe.update(batch)
     gradients = [p.grad.clone() for p in recipe.discriminator.parameters()]
     assert all(p.requires_grad for p in recipe.discriminator.parameters())
 
     torch.manual_seed(5)
-    alone = PENNetRecipe(small_recipe(), 48, CPU, False)
+    alone = PENNetRecipe(small_recipe(), 48, STEPS, CPU, False)
     output = alone.generator(batch.image, batch.mask)
     composited = composite(batch.image, output.image, batch.mask).detach()
     discriminator_loss(alone.discriminator(batch.image), alone.discriminator(composited), "hinge").backward()
@@ -64,7 +65,10 @@ def test_generator_update_leaves_no_gradient_in_the_discriminator() -> None:
 
 
 def test_step_sizes_fall_at_the_milestones() -> None:
-    recipe, batch = PENNetRecipe(small_recipe(lr_milestones_steps=[1, 3], lr_decay_factor=0.1), 48, CPU, False), make_batch()
+    recipe, batch = (
+        PENNetRecipe(small_recipe(lr_milestones=[0.25, 0.75], lr_decay_factor=0.1), 48, STEPS, CPU, False),
+        make_batch(),
+    )
     rates = []
     for _ in range(4):
         recipe.update(batch)
@@ -73,7 +77,7 @@ def test_step_sizes_fall_at_the_milestones() -> None:
 
 
 def test_a_loss_that_is_no_number_changes_no_weight() -> None:
-    recipe, batch = PENNetRecipe(small_recipe(adversarial_weight=0.0), 48, CPU, False), make_batch()
+    recipe, batch = PENNetRecipe(small_recipe(adversarial_weight=0.0), 48, STEPS, CPU, False), make_batch()
     before = [p.clone() for p in recipe.generator.parameters()]
     batch.image[0, 0, 0, 0] = float("nan")
     with pytest.raises(FloatingPointError, match="generator loss is nan"):
@@ -83,7 +87,7 @@ def test_a_loss_that_is_no_number_changes_no_weight() -> None:
 
 def test_mixed_precision_is_refused_on_a_cpu() -> None:
     with pytest.raises(ValueError, match=r"train\.mixed_precision: true needs a CUDA device, and this run is on cpu"):
-        PENNetRecipe(small_recipe(), 48, CPU, mixed_precision=True)
+        PENNetRecipe(small_recipe(), 48, STEPS, CPU, mixed_precision=True)
 
 
 @pytest.mark.gpu
@@ -91,5 +95,5 @@ def test_mixed_precision_is_refused_on_a_cpu() -> None:
 @pytest.mark.parametrize("mixed_precision", [False, True])
 def test_update_on_a_gpu(mixed_precision: bool) -> None:
     device = torch.device("cuda")
-    losses = PENNetRecipe(small_recipe(), 48, device, mixed_precision).update(make_batch().to(device))
+    losses = PENNetRecipe(small_recipe(), 48, STEPS, device, mixed_precision).update(make_batch().to(device))
     assert all(torch.isfinite(torch.tensor(value)) for value in losses.values())

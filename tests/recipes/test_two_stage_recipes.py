@@ -12,6 +12,7 @@ from pennet.recipes.ca import crop_to_hole, discounted, gradient_penalty
 from tests.configs import small_ca, small_gntipt
 
 CPU = torch.device("cpu")
+STEPS = 4
 SIDE = 32
 
 
@@ -25,7 +26,7 @@ def make_batch(count: int) -> Batch:
 @pytest.mark.parametrize("config", [small_ca(), small_gntipt()], ids=["ca", "gntipt"])
 def test_updates_lower_the_loss_and_move_every_weight(config: CAConfig | GntIptConfig) -> None:
     torch.manual_seed(0)
-    recipe = build_recipe(config, SIDE, CPU, False)
+    recipe = build_recipe(config, SIDE, STEPS, CPU, False)
     batch = make_batch(2 * recipe.batches_per_step)
     before = {name: value.clone() for name, value in recipe.generator.named_parameters()}
     first = recipe.update(batch)
@@ -39,7 +40,7 @@ def test_updates_lower_the_loss_and_move_every_weight(config: CAConfig | GntIptC
 @pytest.mark.parametrize("config", [small_ca(), small_gntipt()], ids=["ca", "gntipt"])
 def test_state_of_all_parts_repeats_the_next_update(config: CAConfig | GntIptConfig) -> None:
     torch.manual_seed(0)
-    recipe = build_recipe(config, SIDE, CPU, False)
+    recipe = build_recipe(config, SIDE, STEPS, CPU, False)
     batch = make_batch(2 * recipe.batches_per_step)
     recipe.update(batch)
     saved = {name: part.state_dict() for name, part in recipe.parts().items()}
@@ -48,7 +49,7 @@ def test_state_of_all_parts_repeats_the_next_update(config: CAConfig | GntIptCon
     expected = recipe.update(batch)
 
     torch.manual_seed(99)
-    other = build_recipe(config, SIDE, CPU, False)
+    other = build_recipe(config, SIDE, STEPS, CPU, False)
     for name, part in other.parts().items():
         part.load_state_dict(saved[name])
     torch.manual_seed(4)
@@ -65,12 +66,12 @@ def _bytes(state):
 
 
 def test_training_masks_are_the_methods_own() -> None:
-    assert build_recipe(small_ca(), SIDE, CPU, False).training_mask is jittered_box
-    assert build_recipe(small_gntipt(), SIDE, CPU, False).training_mask is box_and_free_form
+    assert build_recipe(small_ca(), SIDE, STEPS, CPU, False).training_mask is jittered_box
+    assert build_recipe(small_gntipt(), SIDE, STEPS, CPU, False).training_mask is box_and_free_form
 
 
 def test_ca_takes_its_critic_steps_with_a_batch_each() -> None:
-    recipe = build_recipe(small_ca(critic_steps=3, lr_milestones_steps=[2], lr_decay_factor=0.1), SIDE, CPU, False)
+    recipe = build_recipe(small_ca(critic_steps=3, lr_milestones=[0.5], lr_decay_factor=0.1), SIDE, STEPS, CPU, False)
     assert recipe.batches_per_step == 4
     for _ in range(2):
         recipe.update(make_batch(8))
@@ -123,10 +124,10 @@ def test_crop_holds_the_whole_hole_and_follows_each_sample() -> None:
 def test_losses_are_the_papers_weighted_sums() -> None:
     torch.manual_seed(0)
     config = small_gntipt(adversarial_weight=0.3, l1_weight=2.0)
-    losses = build_recipe(config, SIDE, CPU, False).update(make_batch(2))
+    losses = build_recipe(config, SIDE, STEPS, CPU, False).update(make_batch(2))
     expected = 2.0 * (losses["coarse_l1"] + losses["refined_l1"]) + 0.3 * losses["adversarial"]
     assert losses["generator"] == pytest.approx(expected, rel=1e-5)
     ca = small_ca(l1_weight=1.5, known_weight=0.5, adversarial_weight=0.2)
-    losses = build_recipe(ca, SIDE, CPU, False).update(make_batch(2 * (ca.critic_steps + 1)))
+    losses = build_recipe(ca, SIDE, STEPS, CPU, False).update(make_batch(2 * (ca.critic_steps + 1)))
     expected = 1.5 * losses["hole_l1"] + 0.5 * losses["known_l1"] + 0.2 * losses["adversarial"]
     assert losses["generator"] == pytest.approx(expected, rel=1e-4)

@@ -7,7 +7,7 @@ import torch
 from pennet.training import checkpoint
 from pennet.training.checkpoint import checkpoint_paths, load_checkpoint, save_checkpoint
 
-IDENTITY = {"train.steps": "10", "pennet.base_width": "8"}
+IDENTITY = {"train.steps": "10", "recipe.base_width": "8"}
 
 
 def test_checkpoint_round_trip_keeps_step_and_state(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_checkpoint_of_another_configuration_is_refused_and_names_what_differs(t
     path = save_checkpoint(tmp_path, 5, IDENTITY, {})
     with pytest.raises(ValueError, match=r"train\.steps: 10 there, 20 here"):
         load_checkpoint(path, {**IDENTITY, "train.steps": "20"})
-    with pytest.raises(ValueError, match=r"pennet\.base_width: 8 there, absent here"):
+    with pytest.raises(ValueError, match=r"recipe\.base_width: 8 there, absent here"):
         load_checkpoint(path, {"train.steps": "10"})
 
 

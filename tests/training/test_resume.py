@@ -25,20 +25,22 @@ from pennet.seeding import seed_everything
 from pennet.training import loop
 
 folder, steps = Path(sys.argv[1]), 14
-train = TrainConfig(seed=3, steps=steps, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True, quarter_turns=True,
-                    colour_jitter=0.1, log_every_steps=2, sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
-recipe = PENNetConfig(num_levels=3, base_width=4, attention_mode="paper", attention_levels="all", affinity="cosine",
-                      softmax_scale=10.0, valid_threshold=0.1, dilations=[1, 2], discriminator_width=4,
+seed = 3
+train = TrainConfig(steps=steps, minutes=0.0, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True,
+                    quarter_turns=True, colour_jitter=0.1, log_every_steps=2,
+                    sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
+recipe = PENNetConfig(method="pennet", num_levels=3, base_width=4, attention_mode="paper", attention_levels="all",
+                      affinity="cosine", softmax_scale=10.0, valid_threshold=0.1, dilations=[1, 2], discriminator_width=4,
                       initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,
                       valid_weight=1.0, pyramid_weight=0.5, learning_rate=1e-3, discriminator_learning_rate=1e-3,
-                      adam_betas=[0.5, 0.999], lr_milestones_steps=[5, 10], lr_decay_factor=0.5)
-seed_everything(train.seed, num_threads=1)
+                      adam_betas=[0.5, 0.999], lr_milestones=[0.4, 0.7], lr_decay_factor=0.5)
+seed_everything(seed, num_threads=1)
 images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
-dataset = InpaintingDataset(images, train.seed, train.flip, train.quarter_turns, train.colour_jitter, rotated_square)
+dataset = InpaintingDataset(images, seed, train.flip, train.quarter_turns, train.colour_jitter, rotated_square)
 
 
 def batches_from(step):
-    return batches(dataset, StepSampler(len(dataset), train.batch_size, train.seed, step, steps), num_workers=0)
+    return batches(dataset, StepSampler(len(dataset), train.batch_size, seed, step, steps), num_workers=0)
 
 
 class Watcher:
@@ -49,9 +51,9 @@ class Watcher:
         pass
 
 
-result = loop.train(PENNetRecipe(recipe, 48, torch.device("cpu"), False), batches_from, train, {"run": "resume test"},
+result = loop.train(PENNetRecipe(recipe, 48, steps, torch.device("cpu"), False), batches_from, train, {"run": "resume test"},
                     folder / "checkpoints", torch.device("cpu"), Watcher())
-save_generator(result.generator, "pennet", recipe, folder / "model")
+save_generator(result.generator, recipe, folder / "model")
 (folder / "history.txt").write_text(repr(result.history))
 print("resumed from", result.resumed_from_step, flush=True)
 """

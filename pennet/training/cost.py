@@ -1,0 +1,72 @@
+"""What a training cost: the other half of a fair comparison."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pennet.atomic import write_json
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one training, all its interrupted parts together."""
+
+    parameters: int
+    """Of the generator."""
+    training_parameters: int
+    """Of all networks that were trained, critics included."""
+    steps: int
+    """Generator updates."""
+    budget: str
+    """What set the steps: `steps` (the same number for every method) or `minutes` (the same wall time)."""
+    seconds: float
+    """Wall time of the updates, with their data, samples and checkpoints."""
+    images_per_second: float
+    """Images of the generator's own batches."""
+    peak_memory_mib: float
+    """On CUDA the most the allocator held; on a CPU the most memory the process had, the interpreter included."""
+    device: str
+    """`cpu` or the GPU's name."""
+    num_threads: int
+    """CPU threads of torch."""
+
+
+def count_parameters(*networks: nn.Module) -> int:
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Peak memory of this process so far, in MiB: the allocator's on CUDA, the resident set's on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def write_cost(path: Path, cost: Cost) -> None:
+    write_json(path, asdict(cost))
+
+
+def read_cost(path: Path) -> Cost:
+    """Reads what `write_cost` wrote.
+
+    Raises:
+        ValueError: the file is missing or of another form.
+    """
+    try:
+        return Cost(**json.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is missing; run the train stage first") from error
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(f"{path} holds no training cost ({error}); run the train stage again") from error

@@ -1,0 +1,75 @@
+"""The registered models in MLflow: one a data set, a version for every training, tagged with its test metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pennet.config import TrackingConfig
+from pipelines.fingerprint import benchmark_fingerprint
+
+if TYPE_CHECKING:
+    from pennet.metrics.report import Report
+
+BENCHMARK_TAG = "pennet.benchmark"
+"""The same for all runs that were scored on the same images and masks with the same settings: filter by it, then compare."""
+REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headless"]
+"""What the registered model needs to load and inpaint."""
+
+
+def test_values(report: Report) -> dict[str, float]:
+    """`l1_hole` -> `test/l1_hole`, with the ends of its interval; metrics without a value are left out."""
+    values = {}
+    for name, metric in report.overall.items():
+        for suffix, value in (("", metric.value), ("_ci_low", metric.ci_low), ("_ci_high", metric.ci_high)):
+            if value is not None:
+                values[f"test/{name}{suffix}"] = value
+    return values
+
+
+def register(dataset: str, method: str, seed: int | None, model_dir: Path, report: Report, tracking: TrackingConfig) -> None:
+    """Logs the weights as a model that inpaints, registers it, and lets the lowest test l1_hole be champion.
+
+    The champion is chosen among the versions of the same benchmark: an l1_hole on other images or masks is no rival.
+    """
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    client, name = mlflow.MlflowClient(), f"{tracking.registered_model}-{dataset}"
+    run = mlflow.active_run()
+    assert run is not None  # the caller has opened it
+    run_id = run.info.run_id
+    mine = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if mine:
+        version = mine[0].version
+    else:
+        byte = np.dtype(np.uint8)
+        signature = ModelSignature(
+            Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
+            Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
+        )
+        info = mlflow.pyfunc.log_model(
+            name="generator",
+            python_model=str(Path(__file__).with_name("registered_model.py")),
+            artifacts={"model_dir": str(model_dir)},
+            code_paths=[str(Path(__file__).parents[1] / "pennet")],
+            signature=signature,
+            pip_requirements=REQUIREMENTS,
+            registered_model_name=name,
+        )
+        version = info.registered_model_version
+    for key, value in test_values(report).items():
+        client.set_model_version_tag(name, str(version), key.replace("/", "."), f"{value:.6g}")
+    benchmark = benchmark_fingerprint(dataset)
+    client.set_model_version_tag(name, str(version), BENCHMARK_TAG, benchmark)
+    client.set_model_version_tag(name, str(version), "method", method)
+    client.set_model_version_tag(name, str(version), "seed", str(seed))
+    client.set_registered_model_alias(name, f"latest-{method}", str(version))
+
+    versions = client.search_model_versions(f"name = '{name}'")
+    rivals = [v for v in versions if v.tags.get(BENCHMARK_TAG) == benchmark and "test.l1_hole" in v.tags]
+    scores = {v.version: float(v.tags["test.l1_hole"]) for v in rivals}
+    if scores:
+        client.set_registered_model_alias(name, "champion", min(scores, key=lambda v: (scores[v], int(v))))

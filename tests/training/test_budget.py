@@ -1,0 +1,68 @@
+"""A wall time becomes a number of steps once; what a training cost is kept and read back."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pennet.training.budget import TIMED_STEPS, WARM_UP_STEPS, read_plan, seconds_per_step, steps_within, write_plan
+from pennet.training.cost import Cost, count_parameters, peak_memory_mib, read_cost, write_cost
+
+COST = Cost(10, 20, 3, "minutes", 4.0, 12.0, 100.0, "cpu", 1)
+
+
+class Sleeper:
+    """A recipe whose steps take a known time, but for slow ones at the start and now and then."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def update(self, batch: torch.Tensor) -> dict[str, float]:
+        self.steps += 1
+        time.sleep(0.1 if self.steps <= WARM_UP_STEPS or self.steps % 6 == 0 else 0.02)
+        return {"generator": 0.0}
+
+
+def test_pace_is_that_of_an_ordinary_step() -> None:
+    recipe = Sleeper()
+    pace = seconds_per_step(recipe, iter([torch.zeros(1)] * (WARM_UP_STEPS + TIMED_STEPS)), torch.device("cpu"))
+    assert recipe.steps == WARM_UP_STEPS + TIMED_STEPS
+    assert 0.02 <= pace < 0.06
+
+
+@pytest.mark.parametrize(("minutes", "pace", "steps"), [(1, 0.5, 120), (0.1, 0.7, 8), (0.001, 1.0, 1)])
+def test_steps_are_the_whole_ones_that_fit_and_never_none(minutes: float, pace: float, steps: int) -> None:
+    assert steps_within(minutes, pace) == steps
+
+
+def test_plan_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    assert read_plan(path) is None
+    write_plan(path, 120, 0.5)
+    assert read_plan(path) == 120
+    path.write_text("{}")
+    with pytest.raises(ValueError, match=r"plan\.json holds no plan"):
+        read_plan(path)
+
+
+def test_cost_is_kept_and_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cost.json"
+    with pytest.raises(ValueError, match=r"cost\.json is missing; run the train stage"):
+        read_cost(path)
+    write_cost(path, COST)
+    assert read_cost(path) == COST
+    path.write_text('{"steps": 3}')
+    with pytest.raises(ValueError, match=r"cost\.json holds no training cost"):
+        read_cost(path)
+
+
+def test_parameters_are_counted_over_all_networks() -> None:
+    assert count_parameters(nn.Linear(3, 2), nn.Conv2d(1, 4, 3)) == (3 * 2 + 2) + (4 * 9 + 4)
+
+
+def test_peak_memory_of_a_cpu_process_has_seen_a_large_tensor() -> None:
+    before = peak_memory_mib(torch.device("cpu"))
+    torch.ones(int(before + 64) * 2**18).sum()  # a quarter of a MiB a thousand numbers: larger than all before
+    assert peak_memory_mib(torch.device("cpu")) > before + 32
