@@ -35,7 +35,8 @@ def metrics(comparison: Comparison, path: Path) -> None:
                 panel.plot([entry.result.ci_low, entry.result.ci_high], [place, place], color=colour, linewidth=1.5)
             panel.plot(entry.result.value, place, "o", color=colour, markersize=5)
         panel.set_yticks(range(len(comparison.methods)), comparison.methods, fontsize=8)
-        panel.invert_yaxis()
+        panel.set_ylim(len(comparison.methods) - 0.5, -0.5)  # the first method on top
+        panel.tick_params(axis="x", labelsize=8)
         panel.set_title(f"{title(metric)} {arrow(entries[metric][comparison.reference].result)}", fontsize=9)
         panel.grid(axis="x", alpha=0.3)
     _save(figure, path)
@@ -57,10 +58,10 @@ def curves(histories: Mapping[str, Sequence[pd.DataFrame]], path: Path) -> None:
                     table["step"], table[loss], color=f"C{colour}", alpha=0.3 if seed else 0.9, linewidth=1, label=label
                 )
         panel.set_yscale("symlog", linthresh=0.01)  # losses of all sizes, and critics' that change their sign
-        panel.set_title(method, fontsize=9)
+        panel.set_title(method, fontsize=9, loc="right")
         panel.set_xlabel("step", fontsize=8)
         panel.tick_params(labelsize=8)
-        panel.legend(fontsize=6, loc="upper right", ncols=2)
+        panel.legend(fontsize=6, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False)
         panel.grid(alpha=0.3)
     _save(figure, path)
 

@@ -192,7 +192,7 @@ def _open_run(
         return mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
     stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
     run = mlflow.start_run(
-        run_name=f"{method}-{fingerprint.run[:6]}",
+        run_name="-".join([method, *([] if seed is None else [str(seed)]), fingerprint.run[:6]]),
         tags={
             FINGERPRINT_TAG: fingerprint.run,
             BENCHMARK_TAG: benchmark_fingerprint(dataset),

@@ -34,10 +34,12 @@ RUN_HERE = {
     "make repro",
     ".venv/bin/dvc status",
     ".venv/bin/dvc metrics show",
-    ".venv/bin/dvc exp run -S train.steps=1200",
+    ".venv/bin/dvc plots show",
+    ".venv/bin/dvc exp run -S train.steps=720",
     "make up",
     "make run",
     "make ui",
+    "make study PROFILE=ablation",  # by tests/pipelines/test_study.py, with a small profile
     ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet/seed-2019",
     ".venv/bin/pennet pack photos mine.zip",
     ".venv/bin/pennet evaluate truth results --masks masks --json results.json",
@@ -87,6 +89,11 @@ def test_make_repro_and_dvc_commands(demo: Path) -> None:
     shown = run(demo, *command(".venv/bin/dvc metrics show")).stdout
     assert "l1_hole" in shown
     assert "methods/pennet/seed-2019/metrics.json" in shown
+    result = run(demo, *command(".venv/bin/dvc plots show"))
+    assert result.returncode == 0, result.stderr
+    page = (demo / "dvc_plots/index.html").read_text()
+    assert "reports_terrain_methods_pennet_seed-2019_history_csv" in page
+    assert "reports_terrain_plots_metrics.png" in page
 
 
 @pytest.mark.slow

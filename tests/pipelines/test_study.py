@@ -1,10 +1,12 @@
 """A study: a profile of its own, results that come back, and a project that stays as it was."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import make
 from tests.project import SMALL, change_params, make_project, run
 
 
@@ -19,6 +21,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").rename(folder / "profiles/tiny.yaml")
     (folder / "params.yaml").write_text(original)
     _commit(folder)
+    (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
 
@@ -31,14 +34,14 @@ def _commit(folder: Path) -> None:
 @pytest.mark.slow
 def test_study_leaves_its_report_and_its_runs_and_nothing_else(project: Path) -> None:
     for _ in range(2):  # again: nothing is computed twice, nothing is lost
-        result = run(project, "python", "-m", "pipelines.study", "tiny", timeout=400)
-        assert result.returncode == 0, result.stdout + result.stderr
+        result = make(project, "study", "PROFILE=tiny", timeout=400)
+        assert result.returncode == 0, result.stdout
     assert "Data and pipelines are up to date." in result.stdout
     table = (project / "reports/studies/tiny/terrain/comparison/comparison.md").read_text()
     assert "| mean |" in table
     assert (project / "reports/studies/tiny/terrain/plots/metrics.png").exists()
     status = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
-    assert status.stdout.split() == ["??", "reports/"]
+    assert set(status.stdout.splitlines()) == {"?? .venv", "?? reports/"}
 
     import mlflow
 
