@@ -105,7 +105,7 @@ def train(
     """
     average = copy.deepcopy(recipe.generator).requires_grad_(False)
     history: list[dict[str, float]] = []
-    first_step, seconds_before, peak_before = 0, 0.0, 0.0
+    first_step, seconds, peak_memory = 0, 0.0, 0.0
 
     # Resume.
     saved = checkpoint_paths(checkpoints_dir)
@@ -115,13 +115,13 @@ def train(
             part.load_state_dict(state["recipe"][name])
         average.load_state_dict(state["average"])
         history = state["history"]
-        seconds_before, peak_before = state["seconds"], state["peak_memory_mib"]
+        seconds, peak_memory = state["seconds"], state["peak_memory_mib"]
     batches = batches_from(first_step)
     if saved:
         _restore_random_state(state["random"])
 
     progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train")
-    started = time.perf_counter()
+    seconds_before, started = seconds, time.perf_counter()
     for step, batch in enumerate(batches, start=first_step + 1):
         # Learn.
         try:
@@ -147,20 +147,20 @@ def train(
 
         # Keep.
         if step % config.checkpoint_every_steps == 0 or step == config.steps:
+            seconds = seconds_before + time.perf_counter() - started
+            peak_memory = max(peak_memory, peak_memory_mib(device))
             state = {
                 "recipe": {name: part.state_dict() for name, part in recipe.parts().items()},
                 "average": average.state_dict(),
                 "history": history,
                 "random": _random_state(),
-                "seconds": seconds_before + time.perf_counter() - started,
-                "peak_memory_mib": max(peak_before, peak_memory_mib(device)),
+                "seconds": seconds,
+                "peak_memory_mib": peak_memory,
             }
             save_checkpoint(checkpoints_dir, step, identity, state)
     progress.close()
-    if first_step >= config.steps:  # a finished run: nothing was done here, nor is it counted
-        return TrainResult(average.eval(), history, first_step, seconds_before, peak_before)
-    seconds = seconds_before + time.perf_counter() - started
-    return TrainResult(average.eval(), history, first_step, seconds, max(peak_before, peak_memory_mib(device)))
+    # The cost is what the last checkpoint says: running a finished training again reports the same.
+    return TrainResult(average.eval(), history, first_step, seconds, peak_memory)
 
 
 def _update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:

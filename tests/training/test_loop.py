@@ -97,9 +97,10 @@ def test_nan_before_any_checkpoint_says_so(tmp_path: Path) -> None:
 
 
 def test_finished_training_started_again_only_hands_out_its_weights(tmp_path: Path) -> None:
-    run(tmp_path, CountingRecipe(), ema_decay=0.0)
+    first = run(tmp_path, CountingRecipe(), ema_decay=0.0)
     again = run(tmp_path, CountingRecipe(nan_at_step=1), ema_decay=0.0)
     assert again.resumed_from_step == 6
+    assert (again.seconds, again.peak_memory_mib) == (first.seconds, first.peak_memory_mib)
     assert again.generator.weight.item() == 6
 
 
