@@ -10,7 +10,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -113,9 +113,11 @@ class PENNetConfig:
     valid_threshold: float
     """A patch may be copied if at most this share of it lies in the hole, in [0, 1) (`paper` mode only)."""
     dilations: list[int]
-    """Dilation of the parallel convolutions that refine a filled map; their number must divide the channels."""
+    """Dilation of the parallel convolutions that refine a filled map and share its channels; none if empty."""
     discriminator_width: int
     """Channels of the discriminator's first convolution; 64 in the paper."""
+    discriminator_strides: list[int]
+    """Strides of its convolutions, 1 or 2; [2, 2, 2, 1] in the paper. Fewer halvings judge smaller patches."""
     initialisation: Literal["normal", "kaiming"]
     """`normal` is N(0, 0.02), the paper's; `kaiming` starts faster at a small width."""
     adversarial_loss: Literal["hinge", "nsgan"]
@@ -421,12 +423,17 @@ def _check_values(config: Any, prefix: str, problems: list[str]) -> None:
             require(config.sample_every_steps >= 0, "sample_every_steps", "must be 0 (none) or positive")
         case PENNetConfig():
             positive("discriminator_width", "discriminator_learning_rate")
+            require(
+                bool(config.discriminator_strides) and set(config.discriminator_strides) <= {1, 2},
+                "discriminator_strides",
+                "must be a non-empty list of 1 and 2",
+            )
             require(2 <= config.num_levels <= 8, "num_levels", "must be from 2 to 8")
             require(0 <= config.valid_threshold < 1, "valid_threshold", "must be in [0, 1)")
             require(
-                bool(config.dilations) and config.base_width % len(config.dilations) == 0,
+                len(config.dilations) <= config.base_width,
                 "dilations",
-                f"must be a non-empty list whose length divides base_width ({config.base_width})",
+                f"must not be more than base_width ({config.base_width}), so that each has a channel",
             )
             require(all(d > 0 for d in config.dilations), "dilations", "must be positive")
             for key in ("hole_weight", "valid_weight", "pyramid_weight"):
@@ -494,13 +501,26 @@ def _check_whole(config: Config, require: Callable[[bool, str, str], None], prob
             problems.append(f"prepare.image_size_px: {side} is not a multiple of 8, as recipes.{name} needs")
         if isinstance(recipe, PENNetConfig):
             unit = 2**recipe.num_levels
-            if recipe.adversarial_weight and side < 47:
+            smallest = smallest_judged_side_px(recipe.discriminator_strides)
+            if recipe.adversarial_weight and side < smallest:
                 problems.append(
-                    f"prepare.image_size_px: {side} is too small for the discriminator, which needs"
-                    f" 47 px; enlarge it or set recipes.{name}.adversarial_weight: 0"
+                    f"prepare.image_size_px: {side} is too small for the discriminator of recipes.{name}, which needs"
+                    f" {smallest} px; enlarge it, or set fewer halvings (discriminator_strides) or adversarial_weight: 0"
                 )
             if side % unit:
                 problems.append(
                     f"prepare.image_size_px: {side} is not a multiple of 2**recipes.{name}.num_levels"
                     f" ({unit}); use a multiple of {unit} or fewer levels"
                 )
+
+
+def smallest_judged_side_px(strides: Sequence[int]) -> int:
+    """The side from which PEN-Net's discriminator has a logit to give.
+
+    Args:
+        strides: of its 5x5 convolutions, whose padding is 1.
+    """
+    side = 3  # of the last convolution
+    for stride in reversed(strides):
+        side = (side - 1) * stride + 3
+    return side

@@ -58,7 +58,8 @@ def predict(generator: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
     """The generator's prediction for pictures of any size.
 
     Sides that do not divide by the generator's unit are padded by repeating the last line and column; the padding counts
-    as hole, so that nothing is copied from it, and is cut off again.
+    as hole and is cut off again. What attention may copy is decided by cells of pixels: a cell that lies in the padding
+    is never copied, one that the picture's edge crosses may be (see docs/deviations.md).
 
     Args:
         generator: takes (image, mask) and returns an output with `.image`.

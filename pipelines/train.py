@@ -42,10 +42,12 @@ def run(
     from pennet.pictures import sheet
     from pennet.seeding import choose_device, seed_everything
     from pennet.training import budget, loop
+    from pennet.training.allocator import keep_freed_memory
     from pennet.training.cost import Cost, count_parameters, device_name, write_cost
     from pipelines.fingerprint import run_fingerprint
     from pipelines.tracking import live_run
 
+    keep_freed_memory()
     device = choose_device(runtime.device)
     fingerprint = run_fingerprint(dataset, method, seed)
     checkpoints_dir = layout.checkpoints_dir(fingerprint.training)
@@ -111,6 +113,7 @@ def run(
             training_parameters=count_parameters(*networks),
             steps=steps,
             budget="steps" if train.steps else "minutes",
+            minutes=train.minutes,
             seconds=round(result.seconds, 1),
             images_per_second=round(steps * train.batch_size / result.seconds, 2),
             peak_memory_mib=round(result.peak_memory_mib, 1),

@@ -19,6 +19,7 @@ def small_recipe(**changes: Any) -> PENNetConfig:
         "valid_threshold": 0.1,
         "dilations": [1, 2],
         "discriminator_width": 4,
+        "discriminator_strides": [2, 2, 2, 1],
         "initialisation": "kaiming",
         "adversarial_loss": "hinge",
         "adversarial_weight": 0.1,

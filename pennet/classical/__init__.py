@@ -20,8 +20,16 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
         mask: (H, W) uint8, 1 = hole.
 
     Raises:
-        ValueError: an unknown method, or a mask without any known pixel.
+        ValueError: an unknown method, shapes or types that do not fit, or a mask without any known pixel.
     """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"{method}: expected an image of uint8 (H, W, 3), got {image.dtype} {image.shape}; convert it")
+    if mask.shape != image.shape[:2]:
+        raise ValueError(
+            f"{method}: expected a mask of shape {image.shape[:2]} like the image, got {mask.shape}; crop or resize it"
+        )
+    if not mask.size:
+        raise ValueError(f"{method}: the image of shape {image.shape} has no pixels; leave it out")
     if mask.all():
         raise ValueError(f"{method}: no pixel is known, there is nothing to inpaint from")
     match method:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 PATCH_RADIUS_PX = 3
 """Patches of 7x7 pixels, as in the library's examples."""
+SMALLEST_SIDE_PX = 32
+"""Shorter sides are mirrored up to this: with few patches a side, the library leaves parts of a large hole black."""
 SEED = 0
 """The search starts from it for every picture, so a picture's result does not depend on the ones before."""
 
@@ -25,5 +27,9 @@ def fill_with_patchmatch(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> N
         raise ValueError("patchmatch: pypatchmatch's native library does not load here; take it out of methods.classical")
     hole = (mask > 0).astype(np.uint8)
     known = np.where(hole[..., None] > 0, 0, image).astype(np.uint8)
+    height, width = hole.shape
+    mirrored = [(0, max(0, SMALLEST_SIDE_PX - side)) for side in (height, width)]
+    known, hole = np.pad(known, [*mirrored, (0, 0)], mode="symmetric"), np.pad(hole, mirrored, mode="symmetric")
     patchmatch.set_random_seed(SEED)
-    return np.asarray(patchmatch.inpaint(known, hole * 255, patch_size=PATCH_RADIUS_PX), np.uint8)
+    filled = np.asarray(patchmatch.inpaint(known, hole * 255, patch_size=PATCH_RADIUS_PX), np.uint8)
+    return filled[:height, :width]

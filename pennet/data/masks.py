@@ -1,4 +1,7 @@
-"""Masks as pure functions of a random generator and a size: uint8 (H, W), 1 = hole."""
+"""Masks as pure functions of a random generator and a size: uint8 (H, W), 1 = hole.
+
+Whatever the size, a mask has a hole, and a known pixel unless the picture is a single one.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ Mask = NDArray[np.uint8]
 def centre_square(height: int, width: int) -> Mask:
     """The centre rectangle of half of each side: the paper's test mask."""
     mask = np.zeros((height, width), np.uint8)
+    box_height, box_width = _half(height), _half(width)
     top, left = height // 4, width // 4
-    mask[top : top + height // 2, left : left + width // 2] = 1
+    mask[top : top + box_height, left : left + box_width] = 1
     return mask
 
 
@@ -26,7 +30,7 @@ def rotated_square(rng: np.random.Generator, height: int, width: int) -> Mask:
 
     Source: the authors' release (its random square with flip and rotation); see docs/deviations.md.
     """
-    side = min(height, width) // 2
+    side = _half(min(height, width))
     top = rng.integers(0, height - side, endpoint=True)
     left = rng.integers(0, width - side, endpoint=True)
     angle = rng.uniform(0, math.pi / 4) * rng.choice([-1, 1])  # mirroring a square turns it the other way
@@ -42,7 +46,7 @@ def jittered_box(rng: np.random.Generator, height: int, width: int) -> Mask:
 
     Source: Yu et al. 2018, the release's parameters (box 128, largest change 32 of 256 px).
     """
-    box_height, box_width = height // 2, width // 2
+    box_height, box_width = _half(height), _half(width)
     top = rng.integers(0, height - box_height, endpoint=True)
     left = rng.integers(0, width - box_width, endpoint=True)
     above, below = rng.integers(0, height // 16, size=2, endpoint=True)
@@ -57,12 +61,23 @@ def free_form(rng: np.random.Generator, height: int, width: int) -> Mask:
     mask = np.zeros((height, width), np.uint8)
     for _ in range(rng.integers(1, 3, endpoint=True)):
         mask |= _stroke(rng, height, width)
-    return mask
+    return _with_known_pixel(rng, mask)
 
 
 def box_and_free_form(rng: np.random.Generator, height: int, width: int) -> Mask:
     """GntIpt's whole training mask: the jittered box and the strokes together."""
-    return jittered_box(rng, height, width) | free_form(rng, height, width)
+    return _with_known_pixel(rng, jittered_box(rng, height, width) | free_form(rng, height, width))
+
+
+def _half(side: int) -> int:
+    return max(1, side // 2)
+
+
+def _with_known_pixel(rng: np.random.Generator, mask: Mask) -> Mask:
+    """A mask that covers a picture of a few pixels loses one of them again."""
+    if mask.all() and mask.size > 1:
+        mask.flat[rng.integers(mask.size)] = 0
+    return mask
 
 
 def _stroke(rng: np.random.Generator, height: int, width: int) -> Mask:
@@ -74,8 +89,9 @@ def _stroke(rng: np.random.Generator, height: int, width: int) -> Mask:
     smallest_angle = 2 * math.pi / 5 - rng.uniform(0, 2 * math.pi / 15)
     largest_angle = 2 * math.pi / 5 + rng.uniform(0, 2 * math.pi / 15)
     x, y = rng.uniform(0, width), rng.uniform(0, height)
+    start = int(y), int(x)
     vertices = [(x, y)]
-    for vertex in range(rng.integers(4, 11, endpoint=True)):
+    for vertex in range(rng.integers(4, 11, endpoint=True) - 1):
         angle = rng.uniform(smallest_angle, largest_angle)
         if vertex % 2 == 0:
             angle = 2 * math.pi - angle
@@ -87,6 +103,7 @@ def _stroke(rng: np.random.Generator, height: int, width: int) -> Mask:
     for x, y in vertices:  # round joints and ends
         draw.ellipse((x - brush / 2, y - brush / 2, x + brush / 2, y + brush / 2), fill=1)
     mask = np.array(canvas, np.uint8)
+    mask[start] = 1  # of a few pixels, rounding may draw beside the picture
     if rng.random() < 0.5:
         mask = mask[:, ::-1]
     if rng.random() < 0.5:

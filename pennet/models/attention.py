@@ -4,11 +4,14 @@ Two exact evaluations of the Attention Transfer Network's operation (Zeng et al.
 (B, C, h, w) decides the likeness of positions; a *shallow* map (B, D, 2h, 2w) is rebuilt from its own 4x4 patches (stride 2,
 padding 1), weighted by that likeness; overlaps are added and divided by 4.
 
-Neither ever holds the h·w x h·w score matrix of a large map: queries go in chunks of at most `MAX_SCORES` scores.
+Neither ever holds the h·w x h·w score matrix of a large map: queries go in chunks of at most `MAX_SCORES` scores, or of one
+line where a line has more. The released mode's parts are contextual attention's as well (`contextual_attention.py`).
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -36,12 +39,13 @@ def fill_holes(
     """Fills the hole of a shallow map with what the deep map's attention finds outside it.
 
     Args:
-        shallow: (B, D, 2h, 2w), the map to fill; its known positions are returned untouched.
+        shallow: (B, D, 2h, 2w), the map to fill; positions that saw no hole are returned untouched.
         deep: (B, C, h, w), the map whose patches are compared.
-        mask: (B, 1, H, W) in {0, 1} at image resolution, 1 = hole.
+        mask: (B, 1, H, W) in {0, 1} at image resolution, 1 = hole; H is 2h times a power of two.
         kernel_size: side of the compared patches, 1 or 3.
         softmax_scale: inverse temperature of the softmax over the valid positions.
-        valid_threshold: a patch may be copied if at most this share of it lies in the hole.
+        valid_threshold: a patch may be copied if at most this share of what is compared, and of what is copied, lies in
+            the hole.
         affinity: `cosine`, the paper's; or `euclidean`, minus the squared distance in units of twice the mean squared
             norm of the valid patches, which keeps the same temperature useful.
 
@@ -49,15 +53,18 @@ def fill_holes(
         (B, D, 2h, 2w). A sample without any valid position keeps its shallow map.
 
     Source: Zeng et al. 2019, section 3.2, equations 1-3.
-    Deviation: validity by area coverage with a threshold; the paper does not say how its mask is scaled.
+    Deviation: the paper does not say how its mask is scaled. Here a position is filled if it saw a hole pixel, and a patch
+        is valid by area coverage with a threshold.
     """
     height, width = deep.shape[-2:]
-    shallow_mask = (F.adaptive_avg_pool2d(mask, (2 * height, 2 * width)) > 0).to(shallow.dtype)
-    # Every patch that overlaps a hole pixel of the shallow map takes part in rebuilding it.
+    shallow_mask = _saw_hole(mask, 2 * width).to(shallow.dtype)
+    # Every patch that overlaps a filled position of the shallow map takes part in rebuilding it.
     is_query = F.max_pool2d(shallow_mask, 4, stride=2, padding=1).flatten(1) > 0
-    coverage = F.adaptive_avg_pool2d(mask.float(), (height, width))
-    patch_coverage = F.avg_pool2d(coverage, kernel_size, stride=1, padding=kernel_size // 2, count_include_pad=False)
-    is_valid = patch_coverage.flatten(1) <= valid_threshold
+    compared = F.avg_pool2d(
+        F.adaptive_avg_pool2d(mask, (height, width)), kernel_size, 1, kernel_size // 2, count_include_pad=False
+    )
+    copied = F.avg_pool2d(F.adaptive_avg_pool2d(mask, (2 * height, 2 * width)), 4, 2, 1, count_include_pad=False)
+    is_valid = torch.maximum(compared, copied).flatten(1) <= valid_threshold
 
     deep_patches = F.unfold(deep, kernel_size, padding=kernel_size // 2).transpose(1, 2)  # (B, hw, C k k)
     if affinity == "cosine":
@@ -77,6 +84,17 @@ def fill_holes(
     rebuilt_map = F.fold(torch.stack(rebuilt).transpose(1, 2), (2 * height, 2 * width), 4, stride=2, padding=1) / 4
     starved = ~is_valid.any(dim=1)[:, None, None, None]
     return torch.where((shallow_mask > 0) & ~starved, rebuilt_map, shallow)
+
+
+def _saw_hole(mask: Tensor, width: int) -> Tensor:
+    """Which positions of a map of that width looked at a hole pixel through the encoder's strided 3x3 convolutions.
+
+    More than those that lie in the hole: a neighbour that looked into it does not know what stands there either, and
+    keeping its features paints a line along the hole's border.
+    """
+    while mask.shape[-1] > width:
+        mask = F.max_pool2d(mask, 3, stride=2, padding=1)
+    return mask > 0
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, softmax_scale: float, affinity: Affinity) -> Tensor:
@@ -103,10 +121,6 @@ def rebuild_everywhere(shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size:
     Keys are divided by their patch norm and queries are not; an invalid key (its mask patch touches the hole at all) gets
     score 0 but keeps its mass in the softmax; the weights are then masked and raised to at least 1e-8.
 
-    The dot product of two 3x3 patches is the sum of nine single-position products along a diagonal of `deep deepᵀ`, and
-    the 4x4 patches that overlap a shallow pixel are one 2x2 phase of the map each: both sides need a fraction of the
-    multiplications of a patch-as-filter formulation.
-
     Args:
         shallow: (B, D, 2h, 2w), the map to rebuild.
         deep: (B, C, h, w), the map whose patches are compared.
@@ -124,90 +138,149 @@ def rebuild_everywhere(shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size:
     radius = kernel_size // 2
     level_mask = F.interpolate(mask, (height, width), mode="bilinear", align_corners=True)
     patch_mask = F.avg_pool2d(level_mask, kernel_size, stride=1, padding=radius)  # zero padded, as the patches are
-    valid = (patch_mask == 0).to(deep.dtype).flatten(1)
-    patch_energy = F.avg_pool2d(deep.square().sum(1, keepdim=True), kernel_size, 1, radius, divisor_override=1)
-    key_norms = patch_energy.sqrt().clamp_min(1e-4).flatten(1)
-    # 10 · valid · affinity: one factor for each key.
-    key_factors = softmax_scale * valid / key_norms
-    return torch.stack(
-        [
-            _rebuild_sample(*sample, radius)
-            for sample in zip(shallow, deep, key_factors.unflatten(1, (height, width)), valid, strict=True)
-        ]
-    )
+    valid = (patch_mask == 0).to(deep.dtype)
+    key_factors = softmax_scale * valid / patch_norms(deep, radius)  # 10 · valid · affinity: one factor for each key
+    rebuilt = []
+    for sample in zip(*(x.split(samples_at_once(height, width)) for x in (shallow, deep, key_factors, valid)), strict=True):
+        shallow_here, deep_here, factors_here, valid_here = sample
+        weights = (
+            masked_softmax(scores * factors_here[:, :, None], valid_here).clamp_min(1e-8)
+            for scores in patch_scores(deep_here, radius)
+        )
+        rebuilt.append(paste_patches(weights, shallow_here))
+    return torch.cat(rebuilt)
 
 
-def _rebuild_sample(shallow: Tensor, deep: Tensor, key_factors: Tensor, valid: Tensor, radius: int) -> Tensor:
-    """One sample of `rebuild_everywhere`, a few lines of query positions at a time."""
-    _, height, width = deep.shape
-    padded = F.pad(deep, (radius,) * 4)
-    keys = padded.flatten(1)
-    phases = shallow.unflatten(1, (height, 2)).unflatten(3, (width, 2)).permute(2, 4, 1, 3, 0).flatten(2, 3)
-    lines_at_once = max(1, MAX_SCORES // (height * width * width))
-
-    def products(first: int, last: int) -> Tensor:
-        """Of every position in these padded lines with every position: (lines, w + 2r, h + 2r, w + 2r)."""
-        dots = padded[:, first:last].flatten(1).T @ keys
-        return dots.unflatten(0, (-1, width + 2 * radius)).unflatten(2, (-1, width + 2 * radius))
-
-    # Neighbouring lines share products, and the picture's lines share weights: what the next turn needs again is kept.
-    product_window = products(0, 2 * radius)
-    beyond = deep.new_zeros(1, width, height, width)  # no patch stands beyond the map's edge
-    weight_window, bands = beyond, []
-    for top in range(0, height, lines_at_once):
-        bottom = min(top + lines_at_once, height)
-        new_products = products(top + 2 * radius, bottom + 2 * radius)
-        product_window = torch.cat([product_window[len(product_window) - 2 * radius :], new_products])
-        scores = _sum_diagonals(product_window, radius) * key_factors
-        weights = (torch.softmax(scores.flatten(2), dim=2) * valid).clamp_min(1e-8).view(scores.shape)
-        weight_window = torch.cat([weight_window[-2:], weights] + [beyond] * (bottom == height))
-        bands.append(_overlap_phases(weight_window, phases))
-    return torch.cat(bands, dim=1) / 4
+# --- what both the released mode and contextual attention stand on ----------------------------------------------------
+#
+# Scores and weights are (B, n, w, h, w): n lines of query positions, w in each, over all h x w keys. They come and go in
+# bands of a few lines, top to bottom, so that no more than `MAX_SCORES` of them exist at once.
 
 
-def _sum_diagonals(products: Tensor, radius: int) -> Tensor:
-    """Sums products[y+dy, x+dx, v+dy, u+dx] over the patch offsets (dy, dx), one axis after the other.
+def samples_at_once(height: int, width: int) -> int:
+    """How many samples of an h x w map to take together: many of a small map, one of a large one."""
+    return max(1, MAX_SCORES // (height * width) ** 2)
 
-    (n + 2r, w + 2r, h + 2r, w + 2r) -> (n, w, h, w).
+
+def patch_norms(deep: Tensor, radius: int) -> Tensor:
+    """The norm of the zero-padded patch around each position, at least 1e-4: (B, C, h, w) -> (B, 1, h, w)."""
+    energy = F.avg_pool2d(deep.square().sum(1, keepdim=True), 2 * radius + 1, 1, radius, divisor_override=1)
+    return energy.clamp_min(1e-8).sqrt()  # in this order: the root of 0 has no gradient
+
+
+def patch_scores(deep: Tensor, radius: int, first: int = 0, last: int | None = None) -> Iterator[Tensor]:
+    """Dot products of the patches around the positions of some lines with those around every position.
+
+    The product of two patches is the sum of the products of their single positions, which lie on a diagonal of
+    `deepᵀ deep`: a ninth of the multiplications for 3x3 patches.
+
+    Args:
+        deep: (B, C, h, w).
+        radius: 0 for patches of one position, 1 for 3x3; zero-padded at the edge.
+        first, last: the lines of query positions, first to last - 1; all of them unless told.
+
+    Yields:
+        (B, n, w, h, w), the lines in order.
     """
-    for axis in (0, 1):
-        lengths = products.shape[axis] - 2 * radius, products.shape[axis + 2] - 2 * radius
-        diagonal = [products.narrow(axis, d, lengths[0]).narrow(axis + 2, d, lengths[1]) for d in range(2 * radius + 1)]
-        products = diagonal[0]
-        for shifted in diagonal[1:]:
-            products = products + shifted
-    return products
+    height, width = deep.shape[-2:]
+    last = height if last is None else last
+    lines_at_once = max(1, MAX_SCORES // (len(deep) * height * width * width))
+    padded = F.pad(deep, (radius,) * 4)
+    keys = padded.flatten(2)
+
+    def products() -> Iterator[Tensor]:
+        """Of single positions: (B, lines, w + 2r, h + 2r, w + 2r), the padded lines of the queries first."""
+        edges = [first, *range(first + 2 * radius + lines_at_once, last + 2 * radius, lines_at_once), last + 2 * radius]
+        for top, bottom in itertools.pairwise(edges):
+            dots = padded[:, :, top:bottom].flatten(2).transpose(1, 2) @ keys
+            yield dots.unflatten(1, (-1, width + 2 * radius)).unflatten(3, (-1, width + 2 * radius))
+
+    for window in windows(products(), radius):
+        yield sum_diagonals(sum_diagonals(window, 1, radius), 2, radius)
 
 
-def _overlap_phases(weights: Tensor, phases: Tensor) -> Tensor:
+def masked_softmax(scores: Tensor, valid: Tensor) -> Tensor:
+    """Softmax over all keys, those that are not valid then set to 0: (B, n, w, h, w), (B, 1, h, w) -> (B, n, w, h, w)."""
+    return torch.softmax(scores.flatten(3), dim=3).view(scores.shape) * valid[:, :, None]
+
+
+def paste_patches(weights: Iterator[Tensor], shallow: Tensor) -> Tensor:
+    """Weighted sums of a map's own 4x4 patches, pasted at the queries: overlaps are added and divided by 4.
+
+    The patches that overlap a pixel of the shallow map are one 2x2 phase of it each: a fraction of the multiplications of
+    a transposed convolution.
+
+    Args:
+        weights: (B, n, w, h, w) each, all lines of queries in order.
+        shallow: (B, D, 2h, 2w), the map that is copied from.
+
+    Returns:
+        (B, D, 2h, 2w).
+    """
+    height, width = shallow.shape[-2] // 2, shallow.shape[-1] // 2
+    phases = shallow.unflatten(2, (height, 2)).unflatten(4, (width, 2)).permute(0, 3, 5, 2, 4, 1).flatten(3, 4)
+    beyond = shallow.new_zeros(len(shallow), 1, width, height, width)  # no patch stands beyond the map's edge
+    bands = [overlap_phases(window, phases) for window in windows(weights, 1, beyond, beyond)]
+    return torch.cat(bands, dim=2) / 4
+
+
+def windows(
+    bands: Iterator[Tensor], halo: int, above: Tensor | None = None, below: Tensor | None = None
+) -> Iterator[Tensor]:
+    """Joins bands of lines (dimension 1) to windows that overlap by 2·halo lines: each line is in the middle of one.
+
+    Args:
+        bands: at least one; the first has more than 2·halo lines, or there is `above`.
+        halo: lines beyond the middle, on both sides.
+        above, below: `halo` lines before the first band and after the last; without them the outermost lines of the bands
+            are in the middle of no window.
+    """
+    kept, band = above, next(bands, None)
+    while band is not None:
+        following = next(bands, None)
+        pieces = [piece for piece in (kept, band, below if following is None else None) if piece is not None]
+        window = torch.cat(pieces, dim=1) if len(pieces) > 1 else band
+        if window.shape[1] > 2 * halo:
+            yield window
+        kept, band = window[:, max(0, window.shape[1] - 2 * halo) :], following
+
+
+def sum_diagonals(products: Tensor, axis: int, radius: int) -> Tensor:
+    """Sums over the offsets -radius to radius that a query axis and the key axis behind it make together.
+
+    Args:
+        products: (B, n, w, h, w), the two axes longer by 2·radius.
+        axis: of the queries, 1 or 2; the keys' is axis + 2.
+        radius: the largest offset.
+    """
+    lengths = products.shape[axis] - 2 * radius, products.shape[axis + 2] - 2 * radius
+    diagonal = [products.narrow(axis, d, lengths[0]).narrow(axis + 2, d, lengths[1]) for d in range(2 * radius + 1)]
+    total = diagonal[0]
+    for shifted in diagonal[1:]:
+        total = total + shifted
+    return total
+
+
+def overlap_phases(weights: Tensor, phases: Tensor) -> Tensor:
     """Adds up the overlapping weighted 4x4 patches, phase by phase.
 
     The shallow pixel (2i+a, 2j+b) is covered by the patches at i and i-1 (a = 0) or i and i+1 (a = 1), likewise for j. In
     each of them it copies the phase-(a, b) pixel of the 2x2 cell that is as far from the key as it is from the query.
 
     Args:
-        weights: (n + 2, w, h, w), n lines of query positions with one halo line on both sides, over all keys.
-        phases: (2, 2, h·w, D), the shallow map split by the parity of row and column.
+        weights: (B, n + 2, w, h, w), n lines of query positions with one halo line on both sides, over all keys.
+        phases: (B, 2, 2, h·w, D), the shallow map split by the parity of row and column.
 
     Returns:
-        (D, 2n, 2w)
+        (B, D, 2n, 2w)
     """
-    lines, width, height = weights.shape[0] - 2, weights.shape[1], weights.shape[2]
-    own = weights[1:-1]
+    lines, width = weights.shape[1] - 2, weights.shape[2]
     rebuilt = []
-    for a in (0, 1):
-        # Query and key both step by -1 (a = 0) or +1 (a = 1); the key's step falls off the map at one edge.
-        rows = own.clone()
-        if a == 0:
-            rows[:, :, 1:] += weights[:-2][:, :, :-1]
-        else:
-            rows[:, :, :-1] += weights[2:][:, :, 1:]
-        for b in (0, 1):
-            cells = rows.clone()
-            if b == 0:
-                cells[:, 1:, :, 1:] += rows[:, :-1, :, :-1]
-            else:
-                cells[:, :-1, :, :-1] += rows[:, 1:, :, 1:]
-            rebuilt.append(cells.view(lines * width, height * width) @ phases[a, b])
-    stacked = torch.stack(rebuilt).view(2, 2, lines, width, phases.shape[-1])
-    return stacked.permute(4, 2, 0, 3, 1).reshape(phases.shape[-1], 2 * lines, 2 * width)
+    # Query and key both step by -1 or +1. Padding by (1, -1) moves an axis by one; the key's step falls off the map's edge.
+    for a, (halo, key_step) in enumerate([((0, -2), (1, -1)), ((-2, 0), (-1, 1))]):
+        rows = weights[:, 1:-1] + F.pad(weights, (0, 0, *key_step, 0, 0, *halo))
+        for b, step in enumerate([(1, -1), (-1, 1)]):
+            cells = rows + F.pad(rows, (*step, 0, 0, *step))
+            rebuilt.append(cells.flatten(3).flatten(1, 2) @ phases[:, a, b])
+    stacked = torch.stack(rebuilt, dim=1).unflatten(1, (2, 2)).unflatten(3, (lines, width))  # (B, 2, 2, n, w, D)
+    return stacked.permute(0, 5, 3, 1, 4, 2).reshape(len(weights), -1, 2 * lines, 2 * width)

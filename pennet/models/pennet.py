@@ -52,7 +52,8 @@ class AttentionTransferNetwork(nn.Module):
     Args:
         channels: channels of the shallow map.
         kernel_size: side of the compared patches.
-        dilations: dilation of the parallel refining convolutions, channels / n each; empty for none.
+        dilations: dilation of the parallel refining convolutions; empty for none. They share the channels, the first ones
+            with one more where the shares are not even.
         mode: `paper` or `released`, see `pennet.models.attention`.
         softmax_scale, valid_threshold, affinity: see `fill_holes`.
     """
@@ -74,7 +75,8 @@ class AttentionTransferNetwork(nn.Module):
         self.valid_threshold = valid_threshold
         self.affinity = affinity
         self.refine = nn.ModuleList(
-            nn.Conv2d(channels, channels // len(dilations), 3, padding=d, dilation=d) for d in dilations
+            nn.Conv2d(channels, (channels + len(dilations) - 1 - i) // len(dilations), 3, padding=d, dilation=d)
+            for i, d in enumerate(dilations)
         )
 
     def forward(self, shallow: Tensor, deep: Tensor, mask: Tensor) -> Tensor:

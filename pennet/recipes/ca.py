@@ -32,7 +32,8 @@ class CARecipe:
 
     def __init__(self, config: CAConfig, image_size_px: int, steps: int, device: torch.device, mixed_precision: bool):
         self.config = config
-        self.batches_per_step = config.critic_steps + 1
+        self.critic_steps = config.critic_steps if config.adversarial_weight else 0
+        self.batches_per_step = self.critic_steps + 1
         self.precision = Precision(mixed_precision, device)
         self.generator = build_generator(config)
         width = config.critic_width
@@ -55,7 +56,8 @@ class CARecipe:
     def update(self, batch: Batch) -> dict[str, float]:
         """See `pennet.training.loop.Recipe`: `generator` is the weighted sum, the others are unweighted.
 
-        The batch holds `critic_steps` + 1 batches: one for each critic update and one for the generator's.
+        The batch holds one batch for each critic update and one for the generator's. With `adversarial_weight: 0` nothing
+        depends on the critics, so they do not learn.
         """
         config = self.config
         losses: dict[str, Tensor] = {}
@@ -99,12 +101,14 @@ class CARecipe:
         return {name: loss.item() for name, loss in losses.items()}
 
     def parts(self) -> dict[str, Any]:
-        """All that a checkpoint must hold."""
+        """All that a checkpoint must hold: everything that learns."""
+        painting = {"generator": self.generator, "painting": self.painting}
+        if not self.critic_steps:
+            return painting
         return {
-            "generator": self.generator,
+            **painting,
             "box_critic": self.box_critic,
             "picture_critic": self.picture_critic,
-            "painting": self.painting,
             "judging": self.judging,
         }
 
@@ -138,10 +142,13 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mask: Tensor
 def discounted(mask: Tensor, discount: float) -> Tensor:
     """discount**d in the hole, d the number of pixels to its border (0 at the border); 0 outside: (B, 1, H, W) -> the same.
 
+    A hole that reaches the picture's edge has its border there.
+
     Source: Yu et al. 2018, section 3.2, spatially discounted reconstruction loss.
     """
     holes = mask[:, 0].to(torch.uint8).cpu().numpy()
-    distances = np.stack([cv2.distanceTransform(hole, cv2.DIST_C, 3) for hole in holes])[:, None]
+    ringed = np.pad(holes, ((0, 0), (1, 1), (1, 1)))
+    distances = np.stack([cv2.distanceTransform(hole, cv2.DIST_C, 3)[1:-1, 1:-1] for hole in ringed])[:, None]
     return mask * discount ** (torch.from_numpy(distances).to(mask) - 1).clamp_min(0)
 
 

@@ -50,7 +50,7 @@ class PENNetRecipe:
         self.config = config
         self.precision = Precision(mixed_precision, device)
         self.generator = build_generator(config)
-        self.discriminator = PatchDiscriminator(config.discriminator_width)
+        self.discriminator = PatchDiscriminator(config.discriminator_width, config.discriminator_strides)
         for network in (self.generator, self.discriminator):
             initialise(network, config.initialisation)
             place(network, device)

@@ -26,6 +26,8 @@ class Cost:
     """Generator updates."""
     budget: str
     """What set the steps: `steps` (the same number for every method) or `minutes` (the same wall time)."""
+    minutes: float
+    """Of the budget; 0 where it was one of steps."""
     seconds: float
     """Wall time of the updates, with their data, samples and checkpoints."""
     images_per_second: float

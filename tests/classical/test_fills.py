@@ -44,6 +44,36 @@ def test_fill_without_known_pixels_is_refused(method: str) -> None:
         fill(method, PICTURE, np.ones((32, 32), np.uint8))
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("image", "mask", "message"),
+    [
+        (PICTURE[..., 0], MASK, r"expected an image of uint8 \(H, W, 3\), got uint8 \(32, 32\); convert"),
+        (PICTURE[..., [0, 1, 2, 0]], MASK, r"expected an image of .* got uint8 \(32, 32, 4\)"),
+        (PICTURE / 255, MASK, r"expected an image of .* got float64 \(32, 32, 3\)"),
+        (PICTURE, MASK[:16], r"expected a mask of shape \(32, 32\) like the image, got \(16, 32\); crop or resize it"),
+        (PICTURE, MASK[..., None], r"expected a mask of shape \(32, 32\) like the image, got \(32, 32, 1\)"),
+        (PICTURE[:0], MASK[:0], "has no pixels"),
+    ],
+)
+def test_fill_refuses_shapes_that_do_not_fit(method: str, image: np.ndarray, mask: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{method}: .*{message}"):
+        fill(method, image, mask)
+
+
+@pytest.mark.parametrize("size", [(1, 2), (1, 16), (1, 32), (3, 8), (7, 7), (6, 32), (20, 7), (32, 5)])
+def test_patchmatch_leaves_no_black_in_pictures_of_few_patches(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for share in (0.3, 0.6, 0.9):
+        bright = rng.integers(100, 256, (*size, 3), dtype=np.uint8)
+        mask = (rng.random(size) < share).astype(np.uint8)
+        mask[0, 0], mask[-1, -1] = 0, 1
+        filled = fill("patchmatch", bright, mask)
+        assert filled.shape == bright.shape
+        assert filled.max(axis=2).min() >= 90  # no pixel is black; the search may fall a little short of the darkest
+        assert np.array_equal(filled[mask == 0], bright[mask == 0])
+
+
 def test_biharmonic_continues_a_ramp_exactly() -> None:
     ramp = np.tile(np.arange(0, 256, 8, dtype=np.uint8)[:, None, None], (1, 32, 3))
     assert np.array_equal(fill("biharmonic", ramp, MASK), ramp)

@@ -62,6 +62,39 @@ def test_training_masks_are_binary_and_repeat(function, size: tuple[int, int]) -
         assert np.array_equal(mask, function(np.random.default_rng(seed), *size))
 
 
+@pytest.mark.parametrize("function", [rotated_square, jittered_box, free_form, box_and_free_form])
+@pytest.mark.parametrize("size", [(1, 2), (2, 1), (1, 9), (2, 2), (3, 2), (3, 3), (5, 1), (7, 4)])
+def test_masks_of_tiny_pictures_have_hole_and_known_pixels(function, size: tuple[int, int]) -> None:
+    assert set(np.unique(centre_square(*size))) == {0, 1}
+    for seed in range(100):
+        mask = function(np.random.default_rng(seed), *size)
+        assert mask.shape == size
+        assert set(np.unique(mask)) == {0, 1}
+
+
+@pytest.mark.parametrize("function", [rotated_square, jittered_box, free_form, box_and_free_form])
+def test_the_only_pixel_of_a_picture_is_hole(function) -> None:
+    assert function(np.random.default_rng(0), 1, 1) == 1
+    assert centre_square(1, 1) == 1
+
+
+def test_strokes_have_four_to_eleven_vertices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted where they are drawn: a line through them all."""
+    from PIL import ImageDraw
+
+    counts = []
+    draw_line = ImageDraw.ImageDraw.line
+
+    def counting(self, vertices, **options):
+        counts.append(len(vertices))
+        draw_line(self, vertices, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "line", counting)
+    for seed in range(300):
+        _stroke(np.random.default_rng(seed), 64, 64)
+    assert set(counts) == set(range(4, 12))
+
+
 def test_jittered_box_has_the_sides_of_its_specification() -> None:
     heights, tops = [], []
     for seed in range(3000):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pennet.config import smallest_judged_side_px
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
 
@@ -8,6 +9,24 @@ from pennet.models.initialisation import initialise
 def test_discriminator_makes_a_map_of_logits() -> None:
     assert PatchDiscriminator(4)(torch.zeros(2, 3, 256, 256)).shape == (2, 1, 27, 27)
     assert PatchDiscriminator(4)(torch.zeros(1, 3, 47, 47)).shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("strides", [[2, 2, 2, 1], [2, 1, 1, 1], [1, 1], [2]])
+def test_smallest_side_is_where_one_logit_is_left(strides: list[int]) -> None:
+    side = smallest_judged_side_px(strides)
+    assert PatchDiscriminator(2, strides)(torch.zeros(1, 3, side, side)).shape == (1, 1, 1, 1)
+    with pytest.raises(RuntimeError):
+        PatchDiscriminator(2, strides)(torch.zeros(1, 3, side - 1, side - 1))
+
+
+@pytest.mark.parametrize(("strides", "patch_px"), [([2, 2, 2, 1], 93), ([2, 1, 1, 1], 37)])
+def test_a_logit_judges_the_patch_that_the_docstring_names(strides: list[int], patch_px: int) -> None:
+    image = torch.rand(1, 3, 160, 160, requires_grad=True)
+    logits = PatchDiscriminator(2, strides)(image)
+    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
+    assert image.grad is not None
+    seen = image.grad.abs().sum(dim=(0, 1, 2)).nonzero()
+    assert int(seen.max() - seen.min()) + 1 == patch_px
 
 
 def test_spectral_norm_bounds_each_convolution() -> None:

@@ -3,8 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from pennet.models.contextual_attention import contextual_attention, fuse
+from pennet.models import attention
+from pennet.models.contextual_attention import contextual_attention, fused_scores
 from pennet.models.critics import SNPatchCritic, WassersteinCritic
 from pennet.models.two_stage import CAGenerator, GntIptGenerator
 
@@ -69,22 +71,99 @@ def literal_attention(features: torch.Tensor, mask: torch.Tensor, scale: float) 
     return torch.cat(results)
 
 
-@pytest.mark.parametrize("size", [(12, 12), (16, 12)])
-def test_contextual_attention_against_a_literal_version_with_a_mask_per_sample(size: tuple[int, int]) -> None:
+SIZES = [(12, 12), (16, 12), (10, 18), (2, 12), (12, 2), (2, 2), (4, 10)]
+
+
+@pytest.mark.parametrize("max_scores", [1, 500, 2_000_000])  # a line at a time, a few, several samples at once
+@pytest.mark.parametrize("size", SIZES)
+def test_contextual_attention_against_a_literal_version_with_a_mask_per_sample(
+    size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
     torch.manual_seed(0)
-    features = torch.randn(3, 5, *size)
-    mask = F.interpolate(irregular_masks(48), (4 * size[0], 4 * size[1]), mode="nearest")
+    features = torch.randn(5, 5, *size)
+    empty_and_full = torch.stack([torch.zeros(1, 48, 48), torch.ones(1, 48, 48)])
+    mask = F.interpolate(torch.cat([irregular_masks(48), empty_and_full]), (4 * size[0], 4 * size[1]), mode="nearest")
     expected = literal_attention(features, mask, 10.0)
     assert torch.allclose(contextual_attention(features, mask, 10.0), expected, atol=1e-5)
 
 
-def test_fuse_adds_the_neighbours_along_rows_and_columns() -> None:
-    scores = torch.zeros(1, 12, 12)
-    scores[0, 5, 5] = 1  # query (1, 1), key (1, 1) of a 3 x 4 map
-    fused = fuse(scores, 3, 4)[0]
-    on_diagonal = {i for i in range(12) if fused[i, i] == 1}
-    assert on_diagonal == {0, 1, 2, 4, 5, 6, 8, 9, 10}  # itself, left and right, and those above and below all three
-    assert fused.sum() == 9
+@pytest.mark.parametrize("max_scores", [1, 500, 2_000_000])
+@pytest.mark.parametrize("size", [(12, 8), (2, 12), (12, 2)])
+def test_gradient_of_contextual_attention_is_the_literal_versions(
+    size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    torch.manual_seed(0)
+    features = torch.randn(3, 4, *size, dtype=torch.float64)
+    mask = F.interpolate(irregular_masks(48), (4 * size[0], 4 * size[1]), mode="nearest").double()
+    direction = torch.randn_like(features)
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return (contextual_attention(x, mask, 2.0) * direction).sum()
+
+    (gradient,) = torch.autograd.grad(loss(features.requires_grad_()), features)
+    for index in torch.randperm(features.numel())[:20].tolist():  # central differences
+        step = torch.zeros_like(features).view(-1)
+        step[index] = 1e-6
+        with torch.no_grad():
+            slope = (loss(features + step.view_as(features)) - loss(features - step.view_as(features))) / 2e-6
+        assert gradient.view(-1)[index].item() == pytest.approx(slope.item(), rel=1e-5, abs=1e-7)
+
+
+def test_gradient_is_finite_where_whole_patches_are_zero() -> None:
+    features = torch.randn(2, 4, 16, 16)
+    features[:, :, :8] = 0
+    features.requires_grad_()
+    contextual_attention(features, torch.zeros(2, 1, 64, 64), 10.0).square().sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("max_scores", [1, 40, 2_000_000])
+@pytest.mark.parametrize("size", [(3, 4), (1, 5), (5, 1), (2, 2)])
+def test_fusion_adds_the_neighbours_along_rows_then_along_columns(
+    size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The definition, position by position: who comes before and after whom in reading order, then in column order."""
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    torch.manual_seed(0)
+    height, width = size
+    deep = torch.randn(1, 3, *size)
+    patches = F.unfold(deep, 3, padding=1)[0].T
+    scores = patches @ (patches / patches.norm(dim=1, keepdim=True)).T
+    by_rows = list(range(height * width))
+    by_columns = [y * width + x for x in range(width) for y in range(height)]
+    for order in (by_rows, by_columns):
+        fused = scores.clone()
+        for i, query in enumerate(order):
+            for j, key in enumerate(order):
+                for step in (-1, 1):
+                    if 0 <= i + step < len(order) and 0 <= j + step < len(order):
+                        fused[query, key] += scores[order[i + step], order[j + step]]
+        scores = fused
+    ours = torch.cat(list(fused_scores(deep)), dim=1)
+    assert torch.allclose(ours.view(height * width, height * width), scores, atol=1e-4)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements that any operation's result had."""
+
+    num_elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.num_elements = max(self.num_elements, tensor.untyped_storage().nbytes() // tensor.element_size())
+        return result
+
+
+def test_no_tensor_of_a_large_map_is_as_large_as_its_scores() -> None:
+    """Of a 512 px picture the map is 128x128 and compared at 64x64: 16.8 million scores."""
+    with LargestTensor() as largest, torch.inference_mode():
+        contextual_attention(torch.randn(2, 2, 128, 128), torch.zeros(2, 1, 512, 512), 10.0)
+    assert attention.MAX_SCORES / 2 < largest.num_elements < 1.5 * attention.MAX_SCORES
 
 
 def test_attention_without_any_valid_place_is_finite() -> None:

@@ -82,6 +82,17 @@ def test_ca_takes_its_critic_steps_with_a_batch_each() -> None:
     assert rates == pytest.approx([1e-4, 1e-4])  # both fell at the same generator update
 
 
+def test_ca_without_an_adversarial_loss_neither_draws_nor_trains_for_its_critics() -> None:
+    config = small_ca(adversarial_weight=0.0, critic_steps=3, lr_milestones=[0.5])
+    recipe = build_recipe(config, SIDE, STEPS, CPU, False)
+    assert recipe.batches_per_step == 1
+    assert set(recipe.parts()) == {"generator", "painting"}
+    before = {name: value.clone() for name, value in recipe.box_critic.state_dict().items()}
+    losses = recipe.update(make_batch(2))
+    assert all(torch.equal(recipe.box_critic.state_dict()[name], value) for name, value in before.items())
+    assert set(losses) == {"hole_l1", "known_l1", "generator"}
+
+
 def test_gradient_penalty_of_a_linear_critic_is_its_closed_form() -> None:
     """f(x) = w·x has the gradient w everywhere; over the hole its norm is |w · mask|."""
     torch.manual_seed(0)
@@ -98,15 +109,24 @@ def test_gradient_penalty_of_a_linear_critic_is_its_closed_form() -> None:
     assert got.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_discount_falls_with_the_distance_from_the_border() -> None:
-    mask = torch.zeros(1, 1, 12, 12)
-    mask[..., 2:9, 3:10] = 1
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((2, 9), (3, 10)), ((0, 7), (3, 10)), ((5, 12), (4, 13)), ((0, 12), (0, 13)), ((0, 12), (6, 7))]
+)
+def test_discount_falls_with_the_distance_from_the_border_or_the_edge(
+    rows: tuple[int, int], columns: tuple[int, int]
+) -> None:
+    mask = torch.zeros(1, 1, 12, 13)
+    mask[..., slice(*rows), slice(*columns)] = 1
     weights = discounted(mask, 0.9)[0, 0]
     for y in range(12):
-        for x in range(12):
+        for x in range(13):
             inside = mask[0, 0, y, x] > 0
-            expected = 0.9 ** min(y - 2, 8 - y, x - 3, 9 - x) if inside else 0.0
-            assert weights[y, x].item() == pytest.approx(expected, rel=1e-5)
+            distance = min(y - rows[0], rows[1] - 1 - y, x - columns[0], columns[1] - 1 - x)
+            assert weights[y, x].item() == pytest.approx(0.9**distance if inside else 0.0, rel=1e-5)
+
+
+def test_discount_of_an_empty_mask_is_zero() -> None:
+    assert not discounted(torch.zeros(2, 1, 8, 8), 0.9).any()
 
 
 def test_crop_holds_the_whole_hole_and_follows_each_sample() -> None:

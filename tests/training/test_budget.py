@@ -1,16 +1,18 @@
 """A wall time becomes a number of steps once; what a training cost is kept and read back."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from pennet.metrics.tables import budget
 from pennet.training.budget import TIMED_STEPS, WARM_UP_STEPS, read_plan, seconds_per_step, steps_within, write_plan
 from pennet.training.cost import Cost, count_parameters, peak_memory_mib, read_cost, write_cost
 
-COST = Cost(10, 20, 3, "minutes", 4.0, 12.0, 100.0, "cpu", 1)
+COST = Cost(10, 20, 3, "minutes", 5.0, 4.0, 12.0, 100.0, "cpu", 1)
 
 
 class Sleeper:
@@ -66,3 +68,12 @@ def test_peak_memory_of_a_cpu_process_has_seen_a_large_tensor() -> None:
     before = peak_memory_mib(torch.device("cpu"))
     torch.ones(int(before + 64) * 2**18).sum()  # a quarter of a MiB a thousand numbers: larger than all before
     assert peak_memory_mib(torch.device("cpu")) > before + 32
+
+
+def test_comparison_tells_the_minutes_of_the_budget_and_whether_they_were_the_same() -> None:
+    same_minutes = {"pennet": [COST, COST], "ca": [replace(COST, steps=7)]}
+    assert "same wall time for every learned method, 5 minutes," in budget(same_minutes)
+    by_steps = replace(COST, budget="steps", minutes=0.0)
+    assert "same number of generator steps for every learned method, 3." in budget({"pennet": [by_steps], "ca": [by_steps]})
+    for other in (replace(COST, minutes=2.5), by_steps):
+        assert "not the same for all learned methods" in budget({"pennet": [COST], "ca": [other]})
