@@ -78,9 +78,12 @@ def pack(
 
 @app.command()
 def evaluate(
-    real: Annotated[Path, typer.Argument(help="Folder of ground-truth pictures.")],
-    fake: Annotated[Path, typer.Argument(help="Folder of results with the same file names.")],
-    masks: Annotated[Path | None, typer.Option(help="Folder of masks, white = hole.")] = None,
+    real: Annotated[Path, typer.Argument(help="Folder of ground-truth pictures, with subfolders; all of one size.")],
+    fake: Annotated[Path, typer.Argument(help="Folder of results with the same names, each of its truth's size.")],
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of masks, white = hole; everything else is taken from the ground truth before scoring."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report (metrics.json) here.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every image's values here.")] = None,
     extractor: Annotated[
@@ -90,7 +93,7 @@ def evaluate(
     lpips: Annotated[list[LPIPSChoice], typer.Option(help="Backbone of LPIPS; may be repeated; none leaves it out.")] = [
         LPIPSChoice.alex
     ],
-    inception_weights: Annotated[str, typer.Option(help="File of the Inception weights.")] = "",
+    inception_weights: Annotated[str, typer.Option(help="File of the Inception weights; downloaded to it if absent.")] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures scored together; changes no value.")] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache_dir: Annotated[
@@ -98,7 +101,12 @@ def evaluate(
         typer.Option(help="Folder of remembered features \\[default: ~/.cache/pennet/features\\]."),
     ] = None,
 ) -> None:
-    """Compare a folder of results with the ground truth: L1, PSNR, SSIM, MS-SSIM, LPIPS, IS, FID and KID."""
+    """Compare a folder of results with the ground truth: L1, PSNR, SSIM, MS-SSIM, LPIPS, IS, FID and KID.
+
+    Pictures are matched by path without suffix, and all must have one size: evaluate others by themselves.
+
+    With masks composites are scored, and the report says in how many results known pixels were not the truth's.
+    """
     try:
         from pennet.config import EvaluateConfig, config_from_mapping
         from pennet.metrics.features import default_cache_dir
@@ -145,6 +153,12 @@ def _print(report: Report) -> None:
     console.print(_table(f"{report.num_images} images, {size}", report, None))
     for name in report.bins if len(report.bins) > 1 else ():
         console.print(_table(f"hole ratio {name}, {report.bins[name].n} images", report, name))
+    if report.num_composited is not None:
+        differed = f"{report.num_composited} of {report.num_images} results differed from the truth in known pixels"
+        console.print(f"composites scored: {differed}, which were taken from the truth", markup=False, highlight=False)
+    if report.num_outside_bins:
+        outside = f"images with a hole ratio outside all bins (1 % and less, above 60 %): {report.num_outside_bins}"
+        console.print(outside, markup=False, highlight=False)
     said: dict[str, list[str]] = {}
     for metric in report.overall.values():
         for note in metric.notes if metric.status == "ok" else [metric.status]:
@@ -159,17 +173,17 @@ def _table(title: str, report: Report, hole_bin: str | None) -> Table:
     from pennet.metrics.tables import arrow, number
 
     table = Table("metric", title=title, title_justify="left")
-    for heading in ("value", "95 % interval", "n"):
+    for heading in ("value", "spread", "95 % interval", "n"):
         table.add_column(heading, justify="right")
     for metric in (report.bins[hole_bin].metrics if hole_bin else report.overall).values():
         if metric.value is None:
-            table.add_row(metric.name, metric.status.partition(":")[0], "", "0")
+            table.add_row(metric.name, metric.status.partition(":")[0], "", "", "0")
             continue
-        interval = "" if metric.std is None else f"± {number(metric.name, metric.std)}"
+        interval, spread = "", "" if metric.std is None else f"± {number(metric.name, metric.std)}"
         if metric.ci_low is not None and metric.ci_high is not None:
             interval = f"{number(metric.name, metric.ci_low)} to {number(metric.name, metric.ci_high)}"
         value = number(metric.name, metric.value)
-        table.add_row(f"{metric.name} {arrow(metric)}", value, interval, str(metric.n))
+        table.add_row(f"{metric.name} {arrow(metric)}", value, spread, interval, str(metric.n))
     return table
 
 

@@ -1,6 +1,6 @@
 """Stage `compare`: all methods of a data set side by side.
 
-`reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md` and `side_by_side.png` in
+`reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md`, `costs.csv` and `side_by_side.png` in
 `reports/DATASET/comparison/`, and the plots in `reports/DATASET/plots/`. Git keeps them: they are the results that the
 README shows.
 """
@@ -38,7 +38,7 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     from pennet.metrics.per_image import read_per_image
     from pennet.metrics.report import read_report
     from pennet.metrics.seeds import Trials
-    from pennet.metrics.tables import csv_text, markdown
+    from pennet.metrics.tables import costs_csv, csv_text, markdown
     from pennet.pictures import save_png
     from pennet.training.cost import read_cost
     from pipelines import plots
@@ -64,6 +64,7 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     }
     write_json(target / "comparison.json", content)
     write_text(target / "comparison.csv", csv_text(comparison))
+    write_text(target / "costs.csv", costs_csv(costs, seeds))
     write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared", costs))
     per_image = trials[reference].per_image
     shown = _best_middle_worst(per_image.values[SHOWN_BY])  # noqa: PD011

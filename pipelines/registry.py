@@ -18,13 +18,22 @@ REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headle
 
 
 def test_values(report: Report) -> dict[str, float]:
-    """`l1_hole` -> `test/l1_hole`, with the ends of its interval; metrics without a value are left out."""
-    values = {}
+    """`l1_hole` -> `test/l1_hole`, with its spread, the ends of its interval and its number of images.
+
+    Metrics without a value are left out: `test_statuses` has them.
+    """
+    values: dict[str, float] = {}
     for name, metric in report.overall.items():
-        for suffix, value in (("", metric.value), ("_ci_low", metric.ci_low), ("_ci_high", metric.ci_high)):
-            if value is not None:
-                values[f"test/{name}{suffix}"] = value
+        if metric.value is None:
+            continue
+        parts = {"": metric.value, "_std": metric.std, "_ci_low": metric.ci_low, "_ci_high": metric.ci_high, "_n": metric.n}
+        values |= {f"test/{name}{suffix}": float(value) for suffix, value in parts.items() if value is not None}
     return values
+
+
+def test_statuses(report: Report) -> dict[str, str]:
+    """Tags of the metrics without a value: `fid_inception` -> `test.fid_inception.status`, why and how to get it."""
+    return {f"test.{name}.status": metric.status for name, metric in report.overall.items() if metric.status != "ok"}
 
 
 def register(dataset: str, method: str, seed: int | None, model_dir: Path, report: Report, tracking: TrackingConfig) -> None:
@@ -62,6 +71,9 @@ def register(dataset: str, method: str, seed: int | None, model_dir: Path, repor
         version = info.registered_model_version
     for key, value in test_values(report).items():
         client.set_model_version_tag(name, str(version), key.replace("/", "."), f"{value:.6g}")
+    for key, status in test_statuses(report).items():
+        client.set_tag(run_id, key, status)
+        client.set_model_version_tag(name, str(version), key, status)
     benchmark = benchmark_fingerprint(dataset)
     client.set_model_version_tag(name, str(version), BENCHMARK_TAG, benchmark)
     client.set_model_version_tag(name, str(version), "method", method)

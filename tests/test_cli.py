@@ -45,8 +45,9 @@ def test_evaluate_prints_and_writes_every_metric(folders: tuple[Path, Path], tmp
     code, output = _evaluate(*folders, "--masks", mask_dir, *written)
     assert code == 0, output
     report = read_report(tmp_path / "out.json")
-    assert report.overall["l1"].value == pytest.approx(pixel.l1(FAKE, REAL).mean(), abs=1e-12)
     hole = (masks > 0).astype(np.uint8)
+    composite = np.where(hole[..., None] == 1, FAKE, REAL)
+    assert report.overall["l1"].value == pytest.approx(pixel.l1(composite, REAL).mean(), abs=1e-12)
     assert report.overall["l1_hole"].value == pytest.approx(pixel.l1_hole(FAKE, REAL, hole).mean(), abs=1e-12)
     for name in report.overall:
         assert name in output
@@ -54,6 +55,65 @@ def test_evaluate_prints_and_writes_every_metric(folders: tuple[Path, Path], tmp
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["000", "001", "002", "003"]
     assert {row["hole_ratio"] for row in rows} == {"0.25"}
+
+
+def test_evaluate_with_masks_scores_composites_and_says_how_many_it_made(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    masks = np.zeros((4, 32, 32), np.uint8)
+    masks[:, :16, :16] = 255
+    mask_dir = _folder(tmp_path / "masks", masks)
+    composite = np.where(masks[..., None] > 0, FAKE, REAL)
+    for i in (0, 3):
+        Image.fromarray(composite[i]).save(folders[1] / f"{i:03}.png")
+    code, output = _evaluate(*folders, "--masks", mask_dir, "--json", tmp_path / "mixed.json")
+    assert code == 0, output
+    assert "2 of 4 results differed from the truth in known pixels" in " ".join(output.split())
+    mixed = read_report(tmp_path / "mixed.json")
+    assert mixed.num_composited == 2
+    _evaluate(*folders, "--json", tmp_path / "plain.json")
+    assert read_report(tmp_path / "plain.json").num_composited is None
+    made = _folder(tmp_path / "composite", composite)
+    _evaluate(folders[0], made, "--masks", mask_dir, "--json", tmp_path / "composite.json")
+    own = read_report(tmp_path / "composite.json")
+    assert (own.num_composited, own.overall) == (0, mixed.overall)
+
+
+def test_evaluate_matches_pictures_in_subfolders(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for folder in folders:
+        (folder / "more").mkdir()
+        (folder / "001.png").rename(folder / "more" / "000.png")
+    code, output = _evaluate(*folders, "--csv", tmp_path / "out.csv")
+    assert code == 0, output
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = {row["name"]: float(row["l1"]) for row in csv.DictReader(file)}
+    assert list(rows) == ["000", "002", "003", "more/000"]
+    assert rows["more/000"] == pixel.l1(FAKE, REAL)[1]
+
+
+def test_evaluate_of_results_below_the_ground_truth_folder(folders: tuple[Path, Path]) -> None:
+    folders[1].rename(folders[0] / "fake")
+    code, output = _evaluate(folders[0], folders[0] / "fake")
+    assert code == 0, output
+
+
+def test_evaluate_follows_the_note_that_a_picture_lies_on_its_side(tmp_path: Path) -> None:
+    real, fake = _folder(tmp_path / "real", REAL[:1, :20]), tmp_path / "fake"
+    fake.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    Image.fromarray(np.rot90(REAL[0, :20])).save(fake / "000.png", exif=exif)
+    code, output = _evaluate(real, fake)
+    assert code == 0, output
+    assert "infinite" in output or "no image has a finite value" in output
+
+
+def test_evaluate_of_truths_of_different_sizes_states_the_limit(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        Image.fromarray(REAL[0][:20]).save(folder / "002.png")
+    code, output = _evaluate(*folders)
+    text = " ".join(output.split())
+    assert code == 1
+    assert "all pictures must have one size" in text
+    assert "002.png (32x20)" in text
 
 
 def test_evaluate_with_networks_prints_their_names(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -90,6 +150,7 @@ def test_evaluate_of_another_size_names_the_file(folders: tuple[Path, Path]) -> 
     code, output = _evaluate(*folders)
     assert code == 1
     assert "002.png (32x20)" in output
+    assert "must have the size of their truth" in " ".join(output.split())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture"])

@@ -33,34 +33,73 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
         file: a path, or an open binary file.
         name: what to call an open file in an error.
 
-    Grey and palette pictures become RGB, a camera's note on which side is up is followed; transparency is refused, because
-    what lies under it is anybody's guess.
+    Grey and palette pictures become RGB, 16-bit grey is scaled by 1/257 and rounded, a camera's note on which side is up is
+    followed; transparency is refused, because what lies under it is anybody's guess.
 
     Raises:
-        ValueError: not a picture, truncated, or transparent; names the file.
+        ValueError: not a picture, truncated, transparent, or of 32-bit numbers without a known white; names the file.
     """
     path = name or file
     try:
         with Image.open(file) as image:
             image.load()
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                raise ValueError(f"{path}: has transparency; flatten it onto a background first")
+            _check_opaque(image, path)
+            if image.mode.startswith("I;16"):
+                return _eight_bits(_grey_16(image))[..., None].repeat(3, axis=-1)
+            _check_depth(image, path)
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Reads a mask, white (above 127) = hole: (H, W) uint8 in {0, 1}.
+    """Reads a mask, white (above 127 of 255) = hole: (H, W) uint8 in {0, 1}.
+
+    A picture with no other values than 0 and 1 is a mask as arrays hold it: 1 = hole.
 
     Raises:
-        ValueError: not a picture, or truncated; names the file.
+        ValueError: not a picture, truncated, transparent, of 32-bit numbers, or with a brightest value that is neither 1 nor
+        above mid-grey; names the file.
     """
     try:
         with Image.open(path) as image:
-            return (np.array(ImageOps.exif_transpose(image).convert("L")) > 127).astype(np.uint8)
+            image.load()
+            _check_opaque(image, path)
+            is_16 = image.mode.startswith("I;16")
+            if not is_16:
+                _check_depth(image, path)
+            grey = _grey_16(image) if is_16 else np.array(ImageOps.exif_transpose(image).convert("L"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: cannot be read as a mask ({error}); repair or remove it") from error
+    brightest, middle = int(grey.max()), np.iinfo(grey.dtype).max // 2
+    if 1 < brightest <= middle:
+        needed = f"holes must be white (above {middle}), or 1 where the rest is 0"
+        raise ValueError(f"{path}: brightest value {brightest}; {needed}")
+    return (grey > (0 if brightest <= 1 else middle)).astype(np.uint8)
+
+
+def _check_opaque(image: Image.Image, path: object) -> None:
+    """Raises ValueError if a pixel is not opaque, or may not be."""
+    if not image.has_transparency_data:
+        return
+    if image.mode.startswith("I;16") or image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise ValueError(f"{path}: has transparency; flatten it onto a background first")
+
+
+def _check_depth(image: Image.Image, path: object) -> None:
+    """Raises ValueError for modes whose white is not known: Pillow would clip them at 255."""
+    if image.mode in ("I", "F"):
+        raise ValueError(f"{path}: 32-bit numbers (mode {image.mode}) have no known white; save it with 8 or 16 bits")
+
+
+def _grey_16(image: Image.Image) -> NDArray[np.uint16]:
+    """(H, W), 0 to 65535, whichever byte the file has first."""
+    return np.array(ImageOps.exif_transpose(image)).astype(np.uint16)
+
+
+def _eight_bits(grey: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """0 to 65535 -> 0 to 255, rounded: 65535 = 257 * 255."""
+    return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def resize_square(picture: Picture, size_px: int) -> Picture:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pennet.metrics.pixel import Values
-from pennet.metrics.report import MetricResult
+from pennet.metrics.report import MetricResult, Report
 from pennet.metrics.seeds import Trials
 from pennet.metrics.summary import HOLE_BINS, paired_difference
 
@@ -122,6 +122,12 @@ def _ranks(results: Mapping[str, MetricResult]) -> dict[str, int | None]:
     }
 
 
+def _metric_names(report: Report) -> set[tuple[str, str]]:
+    """Every metric of every section, those without a value included."""
+    names = {("overall", metric) for metric in report.overall}
+    return names | {(name, metric) for name, hole_bin in report.bins.items() for metric in hole_bin.metrics}
+
+
 def _check_same_images(trials: Mapping[str, Trials], reference: str) -> None:
     first, first_table = trials[reference].reports[0], trials[reference].tables[0]
     for method, of_method in trials.items():
@@ -131,8 +137,8 @@ def _check_same_images(trials: Mapping[str, Trials], reference: str) -> None:
                 "images": table.names == first_table.names and report.num_images == len(table.names),
                 "masks": np.array_equal(ratios, first_ratios),
                 "settings": report.settings == first.settings,
-                "metrics": list(report.overall) == list(first.overall),
-                "bins": list(report.bins) == list(first.bins),
+                "metrics": _metric_names(report) == _metric_names(first),
+                "bins": set(report.bins) == set(first.bins),
             }
             wrong = [what for what, same in checks.items() if not same]
             if wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 Floats = NDArray[np.floating]
+Rows = NDArray[np.intp]
 _KERNEL_ENTRIES = 1 << 22  # 32 MiB
 
 
@@ -35,18 +36,26 @@ def inception_score(logits: Floats, splits: int, seed: int) -> MeanStd:
     count = len(logits)
     if count < splits:
         raise ValueError(f"the Inception Score needs an image for each of its {splits} splits, got {count}")
-    shuffled = logits[_legacy_generator(seed).permutation(count)].astype(np.float64)
-    log_p = log_softmax(shuffled, axis=1)
-    p = np.exp(log_p)
-    scores = []
-    for i in range(splits):
-        part = slice(i * count // splits, (i + 1) * count // splits)
-        marginal = p[part].mean(axis=0)
-        # A class that no image of the part can have adds 0 to the divergence, not 0 * inf.
-        log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
-        divergence = (p[part] * (log_p[part] - log_marginal)).sum(axis=1)
-        scores.append(np.exp(divergence.mean()))
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    scores = [_score_of_split(log_p[part]) for part in _splits(count, splits, seed)]
     return MeanStd(float(np.mean(scores)), float(np.std(scores)))
+
+
+def inception_scores_without(logits: Floats, splits: int, seed: int, groups: Sequence[Rows]) -> list[float]:
+    """`inception_score`'s mean with each group of images left out in turn: every other image stays in its split.
+
+    Raises:
+        ValueError: a split has no image left.
+    """
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    parts = _splits(len(logits), splits, seed)
+    means = []
+    for group in groups:
+        kept = [part[~np.isin(part, group)] for part in parts]
+        if min(len(part) for part in kept) == 0:
+            raise ValueError(f"a split of the Inception Score has no image left without {len(group)} of {len(logits)}")
+        means.append(float(np.mean([_score_of_split(log_p[part]) for part in kept])))
+    return means
 
 
 def frechet_distance(fake: Floats, real: Floats) -> float:
@@ -67,6 +76,11 @@ def frechet_distance(fake: Floats, real: Floats) -> float:
     difference = fake.mean(axis=0, dtype=np.float64) - real.mean(axis=0, dtype=np.float64)
     distance = difference @ difference + np.square(x).sum() + np.square(y).sum() - 2 * cross
     return float(max(distance, 0.0))  # rounding alone can make it negative
+
+
+def frechet_distances_without(fake: Floats, real: Floats, groups: Sequence[Rows]) -> list[float]:
+    """`frechet_distance` of paired sets with each group of pairs left out in turn."""
+    return [frechet_distance(np.delete(fake, group, axis=0), np.delete(real, group, axis=0)) for group in groups]
 
 
 def kernel_distance(fake: Floats, real: Floats, subsets: int, subset_size: int, seed: int) -> MeanStd:
@@ -104,15 +118,63 @@ def kernel_distance(fake: Floats, real: Floats, subsets: int, subset_size: int, 
     return MeanStd(float(np.mean(estimates)), float(np.std(estimates)))
 
 
-def _kernel(x: Floats, y: Floats) -> Callable[[NDArray[np.intp], NDArray[np.intp]], Floats]:
+def kernel_distances_without(fake: Floats, real: Floats, groups: Sequence[Rows]) -> list[float]:
+    """The unbiased estimate from all pairs with each group of pairs left out in turn: what KID's subsets estimate.
+
+    The kernel is summed once, by blocks of two groups; leaving a group out is then a subtraction.
+
+    Args:
+        fake: (N,D).
+        real: (N,D), of the same N images.
+        groups: every image is in just one.
+
+    Raises:
+        ValueError: fewer than two images are left, or the sets do not fit each other.
+    """
+    _check_sets(fake, real)
+    count = len(fake)
+    if min(count - len(group) for group in groups) < 2:
+        raise ValueError(f"KID without a group needs 2 other images, got {count} in {len(groups)} groups")
+    parts = [(fake[group].astype(np.float64), real[group].astype(np.float64)) for group in groups]
+    within, between = np.zeros((2, len(groups), len(groups)))
+    for i, (x, y) in enumerate(parts):
+        for j, (u, v) in enumerate(parts):
+            between[i, j] = _polynomial(x, v).sum()
+            for a, b in ((x, u), (y, v)):
+                kernel = _polynomial(a, b)
+                within[i, j] += kernel.sum() - (np.trace(kernel) if i == j else 0.0)
+    distances = []
+    for i, group in enumerate(groups):
+        size = count - len(group)
+        similar, mixed = (blocks.sum() - blocks[i].sum() - blocks[:, i].sum() + blocks[i, i] for blocks in (within, between))
+        distances.append(float(similar / (size * (size - 1)) - 2 * mixed / size**2))
+    return distances
+
+
+def _splits(count: int, splits: int, seed: int) -> list[Rows]:
+    """The images of each split of a seeded shuffle."""
+    order = _legacy_generator(seed).permutation(count)
+    return [order[i * count // splits : (i + 1) * count // splits] for i in range(splits)]
+
+
+def _score_of_split(log_p: Floats) -> float:
+    p = np.exp(log_p)
+    marginal = p.mean(axis=0)
+    # A class that no image of the split can have adds 0 to the divergence, not 0 * inf.
+    log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
+    return float(np.exp((p * (log_p - log_marginal)).sum(axis=1).mean()))
+
+
+def _polynomial(a: Floats, b: Floats) -> Floats:
+    product: Floats = (a @ b.T / a.shape[1] + 1) ** 3
+    return product
+
+
+def _kernel(x: Floats, y: Floats) -> Callable[[Rows, Rows], Floats]:
     """The polynomial kernel between chosen rows of x and y; computed once for all if memory allows."""
-
-    def kernel(a: Floats, b: Floats) -> Floats:
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
     if len(x) * len(y) > _KERNEL_ENTRIES:
-        return lambda rows, columns: kernel(x[rows], y[columns])
-    whole = kernel(x, y)
+        return lambda rows, columns: _polynomial(x[rows], y[columns])
+    whole = _polynomial(x, y)
     return lambda rows, columns: whole[np.ix_(rows, columns)]
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from pennet.atomic import replacing
 from pennet.data.images import to_float
-from pennet.metrics.pixel import Images
+from pennet.metrics.pixel import Images, as_rgb
 from pennet.metrics.weights import WeightsUnavailable, download, package_file, verify
 
 ExtractorName = Literal["efflite0", "inception"]
@@ -83,9 +83,9 @@ class EffLite0:
 
     @torch.inference_mode()
     def __call__(self, images: Images) -> Features:
-        """Features of uint8 (N,H,W,3)."""
+        """Features of uint8 (N,H,W,3), or grey (N,H,W,1)."""
         side = (EFFLITE0_SIDE_PX, EFFLITE0_SIDE_PX)
-        batch = to_float(images).to(self.device)
+        batch = to_float(as_rgb(images)).to(self.device)
         if batch.shape[2:] != side:
             batch = functional.interpolate(batch, side, mode="bilinear", antialias=True)
         # The network's own head, without its classifier's debugging output.
@@ -109,27 +109,28 @@ class Inception:
         self,
         device: torch.device,
         weights_path: str = "",
-        url: str = INCEPTION_URL,
-        sha256: str = INCEPTION_SHA256,
+        url: str | None = None,
+        sha256: str | None = None,
     ):
-        """Loads the weights, from torch's cache or by download if no path is given.
+        """Loads the weights; a file that is not there yet is downloaded.
 
         Args:
             device: where the network runs.
-            weights_path: the weights' file; empty: torch's cache, downloaded on first use.
-            url: where to download from.
-            sha256: checksum of the file, whichever way it came.
+            weights_path: the weights' file, and where a download goes; empty: torch's cache.
+            url: where to download from; None: `INCEPTION_URL`.
+            sha256: checksum of the file, whichever way it came; None: `INCEPTION_SHA256`.
 
         Raises:
             WeightsUnavailable: no such file, no network, or another checksum.
         """
         remedy = (
-            f"download {INCEPTION_URL} on a machine with network access and name the file:"
+            f"download {url or INCEPTION_URL} on a machine with network access and name the file:"
             " evaluate.inception_weights in params.yaml, or --inception-weights"
         )
         path = Path(weights_path) if weights_path else inception_cache_path()
-        if not weights_path and not path.exists():
-            download(url, path, remedy)
+        sha256 = sha256 or INCEPTION_SHA256
+        if not path.exists():
+            download(url or INCEPTION_URL, path, sha256, remedy)
         verify(path, sha256, remedy)
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -145,8 +146,8 @@ class Inception:
 
     @torch.inference_mode()
     def __call__(self, images: Images) -> Features:
-        """Features of uint8 (N,H,W,3)."""
-        features, logits = self.network(torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2))
+        """Features of uint8 (N,H,W,3), or grey (N,H,W,1)."""
+        features, logits = self.network(torch.from_numpy(as_rgb(images)).to(self.device).permute(0, 3, 1, 2))
         return Features(_numpy(features), _numpy(logits))
 
 

@@ -1,13 +1,14 @@
-"""Two folders of pictures (and one of masks) as pairs to score, matched by file name without suffix."""
+"""Two folders of pictures (and one of masks) as pairs to score, matched by path without suffix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pennet.data.images import read_mask, read_rgb
+from pennet.data.images import Picture, read_mask, read_rgb
 from pennet.metrics.scoring import Pairs
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -17,46 +18,85 @@ _SHOWN = 3
 def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
     """Matches the pictures of the folders by name and checks their sizes; pixels are read later, when needed.
 
+    Names are paths below the folder, without suffix: pictures of the same name in two subfolders are two pictures. With
+    masks the results are composited: what is scored has the truth's pixels wherever the mask is black, and `composited` of
+    the pairs says which pictures that has changed.
+
     Args:
         real: ground truth.
         fake: what was made.
         masks: holes white (brighter than mid-grey) on black; None if there are none.
 
     Raises:
-        ValueError: no such folder, no pictures, names without a partner, or pictures of another size than
-        the first.
+        ValueError: no such folder, no pictures, names without a partner, a result or mask of another size than its truth, or
+        truths of different sizes.
     """
-    folders = {"real": _pictures(real), "fake": _pictures(fake)}
-    if masks is not None:
-        folders["masks"] = _pictures(masks)
-    names = sorted(folders["real"])
-    for label, files in folders.items():
-        _check_names(real, set(names), {"fake": fake, "masks": masks}.get(label) or real, set(files))
-    paths = [files[name] for files in folders.values() for name in names]
-    sizes = [_size_px(path) for path in paths]
-    odd = [f"{path} ({w}x{h})" for path, (w, h) in zip(paths, sizes, strict=True) if (w, h) != sizes[0]]
-    if odd:
-        size = "x".join(map(str, sizes[0]))
-        raise ValueError(f"all pictures must have the size of {paths[0]} ({size}); resize {_first(odd)}")
+    given = {"real": real, "fake": fake} | ({} if masks is None else {"masks": masks})
+    files = {label: _pictures(folder, [f for f in given.values() if f != folder]) for label, folder in given.items()}
+    names = sorted(files["real"])
+    for label, folder in given.items():
+        _check_names(real, set(names), folder, set(files[label]))
+    _check_sizes(names, files)
+    if masks is None:
+        return Pairs(
+            names, lambda i: read_rgb(files["fake"][names[i]]), lambda i: read_rgb(files["real"][names[i]]), mask=None
+        )
+
+    composited: set[int] = set()
+
+    def composite(i: int) -> Picture:
+        made, truth = (read_rgb(files[label][names[i]]) for label in ("fake", "real"))
+        known = read_mask(files["masks"][names[i]])[..., None] == 0
+        if np.any((made != truth) & known):
+            composited.add(i)
+        return np.where(known, truth, made)
+
     return Pairs(
         names,
-        fake=lambda i: read_rgb(folders["fake"][names[i]]),
-        real=lambda i: read_rgb(folders["real"][names[i]]),
-        mask=None if masks is None else lambda i: read_mask(folders["masks"][names[i]]),
+        fake=composite,
+        real=lambda i: read_rgb(files["real"][names[i]]),
+        mask=lambda i: read_mask(files["masks"][names[i]]),
+        composited=composited,
     )
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
+def _check_sizes(names: list[str], files: dict[str, dict[str, Path]]) -> None:
+    sizes = {label: {name: _size_px(path) for name, path in by_name.items()} for label, by_name in files.items()}
+    real = sizes["real"]
+    odd = [(files[label][name], size, name) for label in sizes for name, size in sizes[label].items() if size != real[name]]
+    if odd:
+        text = _first(f"{path} ({w}x{h})" for path, (w, h), _ in odd)
+        name = odd[0][2]
+        truth = f"{files['real'][name]} ({'x'.join(map(str, real[name]))})"
+        raise ValueError(f"a result and a mask must have the size of their truth, here {truth}; resize {text}")
+    others = [f"{files['real'][name]} ({w}x{h})" for name, (w, h) in real.items() if (w, h) != real[names[0]]]
+    if others:
+        first = f"{files['real'][names[0]]} ({'x'.join(map(str, real[names[0]]))})"
+        text = f"all pictures must have one size, that of {first}; evaluate other sizes by themselves: {_first(others)}"
+        raise ValueError(text)
+
+
+def _pictures(folder: Path, others: list[Path]) -> dict[str, Path]:
+    """By name, with subfolders; not what lies in one of the other folders, if that is a subfolder of this one."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    inner = [other for other in others if other.is_relative_to(folder) and other != folder]
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not any(path.is_relative_to(other) for other in inner)
+    )
     if not files:
         raise ValueError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) in this folder")
-    by_name = {path.stem: path for path in files}
-    doubles = [str(path.name) for path in files if by_name[path.stem] != path]
+    by_name = {_name(path, folder): path for path in files}
+    doubles = [str(path.relative_to(folder)) for path in files if by_name[_name(path, folder)] != path]
     if doubles:
         raise ValueError(f"{folder}: pictures that differ only in their suffix: {_first(doubles)}; keep one of each")
     return by_name
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def _check_names(real: Path, expected: set[str], folder: Path, found: set[str]) -> None:
@@ -69,10 +109,13 @@ def _check_names(real: Path, expected: set[str], folder: Path, found: set[str]) 
 
 
 def _size_px(path: Path) -> tuple[int, int]:
+    """Width and height as shown: a camera's note that the picture lies on its side swaps them."""
     try:
         with Image.open(path) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError) as error:
+            width, height = image.size
+            on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+            return (height, width) if on_its_side else (width, height)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pennet.data.images import to_float
-from pennet.metrics.pixel import Images, Values, check_pair
+from pennet.metrics.pixel import Images, Values, as_rgb, check_pair
 from pennet.metrics.weights import package_file, verify
 
 NetName = Literal["alex", "vgg"]
@@ -75,9 +75,9 @@ class LPIPS(nn.Module):
 
     @torch.inference_mode()
     def score(self, fake: Images, real: Images) -> Values:
-        """Distances of uint8 batches (N,H,W,3), on the device of the weights: float64 (N,)."""
+        """Distances of uint8 batches (N,H,W,3) or grey (N,H,W,1), on the device of the weights: float64 (N,)."""
         check_pair(fake, real)
-        x, y = (to_float(images).to(self.shift.device) for images in (fake, real))
+        x, y = (to_float(as_rgb(images)).to(self.shift.device) for images in (fake, real))
         return self(x, y).double().cpu().numpy()
 
 

@@ -60,9 +60,20 @@ def psnr(fake: Images, real: Images) -> Values:
         (N,); inf where the two images are identical.
     """
     squared = np.square(_absolute_difference(fake, real), dtype=np.uint16).sum(axis=(1, 2, 3), dtype=np.int64)
-    mse = squared / (fake[0].size * 255.0**2)
+    mse = squared / (np.prod(fake.shape[1:]) * 255.0**2)
     with np.errstate(divide="ignore"):
         return -10 * np.log10(mse)
+
+
+def as_rgb(images: Images) -> Images:
+    """uint8 (N,H,W,3) as it is; grey (N,H,W,1) three times over, for networks that were trained on colour.
+
+    Raises:
+        ValueError: another number of channels.
+    """
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"networks need 1 or 3 channels, got images of shape {images.shape}; convert them to RGB")
+    return images if images.shape[-1] == 3 else images.repeat(3, axis=-1)
 
 
 def _absolute_difference(fake: Images, real: Images) -> Images:

@@ -11,8 +11,16 @@ from typing import Any, Literal
 
 from pennet.atomic import write_json
 from pennet.config import ConfigError, config_from_mapping
+from pennet.metrics.summary import HoleBin
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+HIGHER_IS_BETTER = ("psnr", "ssim", "ms_ssim", "is_")
+"""Starts of the names of metrics of which more is better."""
+SET_METRICS = ("is_", "fid_", "kid_")
+"""Starts of the names of metrics of whole sets, which end in the name of their extractor."""
+INTERVAL_NOTE = "interval: "
+"""Start of the note that says how an interval was made, where it is no bootstrap of the mean."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class MetricResult:
     n: int
     """Images that the value is made of."""
     ci_low: float | None
-    """95 % bootstrap interval over the images; null where not defined (IS, FID, KID, a single image)."""
+    """95 % interval over the images: bootstrap of the mean, jackknife for IS, FID and KID; null for too few images."""
     ci_high: float | None
     better: Literal["lower", "higher"]
     extractor: str | None
@@ -77,6 +85,16 @@ class Report:
     """By metric name."""
     bins: dict[str, BinResult]
     """By hole-ratio bin, for example `20-30%`; only bins with images."""
+    num_outside_bins: int | None
+    """Images with a hole ratio that no bin holds (1 % and less, above 60 %); null without masks."""
+    num_composited: int | None
+    """Pictures that differed from the truth in known pixels, which were taken from the truth before scoring; null where the
+    pictures were scored as they came."""
+
+
+def better(metric: str) -> Literal["lower", "higher"]:
+    """The direction of a metric, by its name."""
+    return "higher" if metric.startswith(HIGHER_IS_BETTER) else "lower"
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -98,8 +116,8 @@ def read_report(path: Path) -> Report:
         OSError: it cannot be read.
     """
     try:
-        mapping = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        mapping = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"not JSON: {error}; run the evaluation again"], str(path)) from error
     return report_from_mapping(mapping, str(path))
 
@@ -114,33 +132,89 @@ def report_from_mapping(mapping: Any, source: str) -> Report:
     if version != SCHEMA_VERSION:
         problem = f"schema_version: {version!r}, this version reads {SCHEMA_VERSION}; run the evaluation again"
         raise ConfigError([problem], source)
-    report = config_from_mapping(Report, mapping, source)
-    problems = _metric_problems("overall", report.overall, report.num_images)
+    try:
+        report = config_from_mapping(Report, mapping, source)
+    except OverflowError as error:
+        raise ConfigError([f"a number is too large ({error}); run the evaluation again"], source) from error
+    problems = [
+        f"{key}: {getattr(report, key)} is not positive"
+        for key in ("num_images", "height_px", "width_px")
+        if getattr(report, key) < 1
+    ]
+    problems += _metric_problems("overall", report.overall, report.num_images, report.extractors)
     for name, hole_bin in report.bins.items():
-        problems += _metric_problems(f"bins.{name}.metrics", hole_bin.metrics, hole_bin.n)
+        problems += _metric_problems(f"bins.{name}.metrics", hole_bin.metrics, hole_bin.n, report.extractors)
+    problems += _bin_problems(report)
     if problems:
         raise ConfigError(problems, source)
     return report
 
 
-def _metric_problems(path: str, metrics: dict[str, MetricResult], num_images: int) -> list[str]:
+def _bin_problems(report: Report) -> list[str]:
+    """Bins that cannot be, and images that are in none or in two of them."""
+    problems = []
+    for key, hole_bin in report.bins.items():
+        where = f"bins.{key}"
+        if not 0 <= hole_bin.low < hole_bin.high <= 1:
+            problems.append(f"{where}.low: {hole_bin.low} to {hole_bin.high} is no range of hole ratios")
+        elif key != HoleBin(hole_bin.low, hole_bin.high).name:
+            problems.append(f"{where}: holds {hole_bin.low} to {hole_bin.high}, which is not what its name says")
+        if not 1 <= hole_bin.n <= report.num_images:
+            problems.append(f"{where}.n: {hole_bin.n} is not from 1 to {report.num_images}")
+    inside, outside = sum(hole_bin.n for hole_bin in report.bins.values()), report.num_outside_bins
+    if outside is None and report.bins:
+        problems.append("num_outside_bins: null, but there are bins")
+    if outside is not None and (outside < 0 or inside + outside != report.num_images):
+        problems.append(f"num_outside_bins: {outside} and {inside} in bins are not the {report.num_images} images")
+    if report.num_composited is not None and not 0 <= report.num_composited <= report.num_images:
+        problems.append(f"num_composited: {report.num_composited} is not from 0 to {report.num_images}")
+    return problems
+
+
+def _metric_problems(
+    path: str, metrics: dict[str, MetricResult], num_images: int, extractors: dict[str, ExtractorInfo]
+) -> list[str]:
     """What the types cannot say."""
     problems = []
     for key, metric in metrics.items():
         where = f"{path}.{key}"
-        numbers = (metric.value, metric.std, metric.ci_low, metric.ci_high)
+        ok = metric.status == "ok"
         if metric.name != key:
             problems.append(f"{where}.name: {metric.name!r} differs from its key")
-        if metric.status != "ok" and not metric.status.startswith(("undefined: ", "unavailable: ")):
-            problems.append(f"{where}.status: {metric.status!r} is not ok, undefined: ... or unavailable: ...")
-        if (metric.value is not None) != (metric.status == "ok"):
+        if metric.better != better(metric.name):
+            problems.append(f"{where}.better: {metric.better!r} is the wrong direction for {metric.name}")
+        if not ok and not any(
+            metric.status.startswith(kind) and metric.status.removeprefix(kind).strip()
+            for kind in ("undefined: ", "unavailable: ")
+        ):
+            problems.append(f"{where}.status: {metric.status!r} is not ok, undefined: WHY or unavailable: WHY")
+        if (metric.value is not None) != ok:
             problems.append(f"{where}.value: {metric.value!r} does not fit the status {metric.status!r}")
-        if any(number is not None and not math.isfinite(number) for number in numbers):
-            problems.append(f"{where}: not all numbers are finite")
-        if (metric.ci_low is None) != (metric.ci_high is None):
-            problems.append(f"{where}: ci_low and ci_high must both be numbers or both be null")
-        elif metric.ci_low is not None and metric.ci_high is not None and metric.ci_low > metric.ci_high:
-            problems.append(f"{where}.ci_low: {metric.ci_low} is above ci_high {metric.ci_high}")
-        if not 0 <= metric.n <= num_images:
-            problems.append(f"{where}.n: {metric.n} is not from 0 to {num_images}")
+        if not ok and (metric.std, metric.ci_low, metric.ci_high, metric.n) != (None, None, None, 0):
+            problems.append(f"{where}: std, interval or n of a result without a value")
+        if not ok <= metric.n <= num_images:
+            problems.append(f"{where}.n: {metric.n} is not from {int(ok)} to {num_images}")
+        known = metric.extractor in extractors and metric.name.endswith(f"_{metric.extractor}")
+        if ok and metric.name.startswith(SET_METRICS) and not known:
+            problems.append(f"{where}.extractor: {metric.extractor!r} is not in the name, or not under extractors")
+        problems += _number_problems(where, metric)
+    return problems
+
+
+def _number_problems(where: str, metric: MetricResult) -> list[str]:
+    problems = []
+    value, low, high = metric.value, metric.ci_low, metric.ci_high
+    if any(number is not None and not math.isfinite(number) for number in (value, metric.std, low, high)):
+        problems.append(f"{where}: not all numbers are finite")
+    if metric.std is not None and metric.std < 0:
+        problems.append(f"{where}.std: {metric.std} is negative")
+    if (low is None) != (high is None):
+        problems.append(f"{where}: ci_low and ci_high must both be numbers or both be null")
+    elif low is not None and high is not None:
+        if low > high:
+            problems.append(f"{where}.ci_low: {low} is above ci_high {high}")
+        elif value is not None:
+            slack = _ROUNDING * max(1.0, abs(value))
+            if not low - slack <= value <= high + slack:
+                problems.append(f"{where}.value: {value} is outside its interval, {low} to {high}")
     return problems

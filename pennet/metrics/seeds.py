@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennet.metrics.per_image import PerImage
-from pennet.metrics.report import MetricResult, Report
+from pennet.metrics.pixel import Values
+from pennet.metrics.report import INTERVAL_NOTE, MetricResult, Report
 from pennet.metrics.summary import HOLE_BINS, bootstrap_interval
 
 
@@ -19,8 +20,8 @@ class SeedMean:
     """One metric of one method, over its seeds."""
 
     result: MetricResult
-    """Its value is the mean over seeds. Of several seeds, the interval is that of the images' means over seeds, and the
-    spread over splits or subsets is left out."""
+    """Its value is the mean over seeds. Of several seeds, value, interval and n are those of the images' means over seeds,
+    where they are finite for every seed; of IS, FID and KID the spread and the interval are left out."""
     seed_std: float | None
     """Standard deviation over seeds (n - 1); null for a single one, and for methods that are not trained."""
 
@@ -34,9 +35,10 @@ class Trials:
 
     @property
     def per_image(self) -> PerImage:
-        """Every image's mean over seeds."""
+        """Every image's mean over seeds, for the metrics that every seed has."""
         first = self.tables[0]
-        values = {metric: np.mean([table.values[metric] for table in self.tables], axis=0) for metric in first.values}
+        common = [metric for metric in first.values if all(metric in table.values for table in self.tables)]
+        values = {metric: np.mean([table.values[metric] for table in self.tables], axis=0) for metric in common}
         return PerImage(first.names, first.hole_ratio, values)
 
     def overall(self, resamples: int, seed: int) -> dict[str, SeedMean]:
@@ -60,19 +62,37 @@ class Trials:
     ) -> dict[str, SeedMean]:
         if len(results) == 1:
             return {metric: SeedMean(result, None) for metric, result in results[0].items()}
-        per_image = self.per_image.values
         means = {}
         for metric in results[0]:
             trials = [of_seed[metric] for of_seed in results]
-            values = [trial.value for trial in trials if trial.value is not None]
-            if len(values) < len(trials):
-                means[metric] = SeedMean(next(trial for trial in trials if trial.value is None), None)
-                continue
-            interval = None
-            if metric in per_image:
-                images = per_image[metric] if members is None else per_image[metric][members]
-                interval = bootstrap_interval(images[np.isfinite(images)], resamples, seed)
-            low, high = interval or (None, None)
-            mean = dataclasses.replace(trials[0], value=float(np.mean(values)), std=None, ci_low=low, ci_high=high)
-            means[metric] = SeedMean(mean, float(np.std(values, ddof=1)))
+            without = [trial for trial in trials if trial.value is None]
+            if without:
+                means[metric] = SeedMean(without[0], None)
+            elif all(metric in table.values for table in self.tables):
+                values = np.array([table.values[metric] for table in self.tables])
+                means[metric] = _mean_of_images(trials, values if members is None else values[:, members], resamples, seed)
+            else:
+                of_seeds = [trial.value for trial in trials if trial.value is not None]
+                notes = [note for note in trials[0].notes if not note.startswith(INTERVAL_NOTE)]
+                value = float(np.mean(of_seeds))
+                mean = dataclasses.replace(trials[0], value=value, std=None, ci_low=None, ci_high=None, notes=notes)
+                means[metric] = SeedMean(mean, float(np.std(of_seeds, ddof=1)))
         return means
+
+
+def _mean_of_images(trials: Sequence[MetricResult], values: Values, resamples: int, seed: int) -> SeedMean:
+    """The mean over seeds (rows of `values`) and over the images (columns) that are finite for every seed."""
+    finite = np.isfinite(values).all(axis=0)
+    left_out = int((~finite).sum())
+    notes = trials[0].notes
+    if any(trial.notes != notes for trial in trials):
+        notes = [f"{left_out} without a finite value for every seed, left out of the mean"]
+    if not finite.any():
+        status = "undefined: no image has a finite value for every seed"
+        mean = dataclasses.replace(trials[0], value=None, n=0, ci_low=None, ci_high=None, notes=notes, status=status)
+        return SeedMean(mean, None)
+    images = values[:, finite].mean(axis=0)
+    low, high = bootstrap_interval(images, resamples, seed) or (None, None)
+    value, n = float(images.mean()), int(finite.sum())
+    mean = dataclasses.replace(trials[0], value=value, n=n, ci_low=low, ci_high=high, notes=notes)
+    return SeedMean(mean, float(np.std(values[:, finite].mean(axis=1), ddof=1)))

@@ -103,6 +103,8 @@ class _Similarity(NamedTuple):
 def _structure_of_one(
     fake: NDArray[np.uint8], real: NDArray[np.uint8], weights: Values, scratch: _Scratch
 ) -> tuple[float, float]:
+    if np.array_equal(fake, real):
+        return 1.0, 1.0  # what the arithmetic below gives but for its rounding
     x = np.multiply(fake, np.float32(1 / 255), out=scratch("fake", fake.shape))
     y = np.multiply(real, np.float32(1 / 255), out=scratch("real", real.shape))
     finest = similarity = _similarity(x, y, scratch)
@@ -114,7 +116,7 @@ def _structure_of_one(
         is_coarsest = scale == len(weights) - 1
         factor = similarity.ssim if is_coarsest else similarity.contrast_structure
         product *= np.maximum(factor, 0) ** weight
-    return float(finest.ssim.mean()), float(product.mean())
+    return min(float(finest.ssim.mean()), 1.0), min(float(product.mean()), 1.0)  # rounding alone can exceed 1
 
 
 def _similarity(x: Floats, y: Floats, scratch: _Scratch) -> _Similarity:

@@ -1,8 +1,9 @@
-"""A comparison for readers: Markdown with the best in bold, and CSV with one line per number."""
+"""A comparison for readers: Markdown with the best in bold, and CSV with one line per result, and per training its cost."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +21,6 @@ _TITLES = {
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
 }
-_NOT_SHOWN = ("l1_relative",)  # next to L1 it says the same again; it stays in the CSV and the JSON
 
 
 def title(metric: str) -> str:
@@ -45,7 +45,7 @@ def arrow(result: MetricResult) -> str:
 
 
 def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]]) -> str:
-    """The comparison as Markdown: per section a table of values and one of differences from the reference.
+    """The comparison as Markdown: per section a table of values, one of differences from the reference, and one of ranks.
 
     Args:
         comparison: the results.
@@ -59,7 +59,7 @@ def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[
         name = "All images" if section.name == "overall" else f"Hole ratio {section.name}"
         lines += [f"## {name}", "", *_values(comparison, section), ""]
         if len(comparison.methods) > 1:
-            lines += _differences(comparison, section)
+            lines += [*_differences(comparison, section), *_ranks(comparison, section)]
     if costs:
         lines += ["## Training cost", "", *cost_table(costs), "", *_cost_notes(costs), ""]
     lines += ["## Notes", "", *_notes(comparison)]
@@ -69,10 +69,11 @@ def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[
 def budget(costs: Mapping[str, Sequence[Cost]]) -> str:
     """What was equal for all learned methods, in one sentence."""
     every = [cost for of_method in costs.values() for cost in of_method]
-    if all(cost.budget == "minutes" for cost in every):
+    minutes = sorted({cost.minutes for cost in every})
+    if len(minutes) == 1 and all(cost.budget == "minutes" for cost in every):
         return (
-            "Budget: the same wall time for every learned method, turned into steps at its own pace before the training"
-            " (times and steps are under Training cost)."
+            f"Budget: the same wall time for every learned method, {minutes[0]:g} minutes, turned into steps at its own pace"
+            " before the training (times and steps are under Training cost)."
         )
     steps = sorted({cost.steps for cost in every})
     if len(steps) == 1 and all(cost.budget == "steps" for cost in every):
@@ -122,8 +123,27 @@ def csv_text(comparison: Comparison) -> str:
     return text.getvalue()
 
 
+def costs_csv(costs: Mapping[str, Sequence[Cost]], seeds: Sequence[int]) -> str:
+    """One line per training: method, seed, and every field of its cost.
+
+    Args:
+        costs: of the trained methods, one a seed.
+        seeds: of the trainings, in the same order.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    rows = [
+        {"method": method, "seed": seed} | dataclasses.asdict(cost)
+        for method, of_method in costs.items()
+        for seed, cost in zip(seeds, of_method, strict=True)
+    ]
+    writer.writerow(rows[0] if rows else ["method", "seed"])
+    writer.writerows(row.values() for row in rows)
+    return text.getvalue()
+
+
 def _values(comparison: Comparison, section: Section) -> list[str]:
-    metrics = _shown(section)
+    metrics = list(section.entries)
     results = {metric: section.entries[metric][comparison.reference].result for metric in metrics}
     header = ["method", *(f"{title(metric)} {arrow(results[metric])}" for metric in metrics), "n"]
     rows = [
@@ -135,7 +155,7 @@ def _values(comparison: Comparison, section: Section) -> list[str]:
 
 def _differences(comparison: Comparison, section: Section) -> list[str]:
     others = [method for method in comparison.methods if method != comparison.reference]
-    metrics = [m for m in _shown(section) if any(section.entries[m][method].difference for method in others)]
+    metrics = [m for m, of_metric in section.entries.items() if any(of_metric[method].difference for method in others)]
     if not metrics:
         return []
     rows = [
@@ -149,6 +169,17 @@ def _differences(comparison: Comparison, section: Section) -> list[str]:
     return [text, "", *_table(["method", *(title(metric) for metric in metrics)], rows), ""]
 
 
+def _ranks(comparison: Comparison, section: Section) -> list[str]:
+    metrics = list(section.entries)
+    ranks = [[section.entries[metric][method].rank for metric in metrics] for method in comparison.methods]
+    rows = [
+        [method, *("–" if rank is None else str(rank) for rank in of_method)]
+        for method, of_method in zip(comparison.methods, ranks, strict=True)
+    ]
+    table = _table(["method", *(title(metric) for metric in metrics)], rows)
+    return ["Ranks: 1 is the best, equals share a rank.", "", *table, ""]
+
+
 def _notes(comparison: Comparison) -> list[str]:
     section = comparison.sections[0]
     several = {method: n for method, n in comparison.num_seeds.items() if n > 1}
@@ -159,7 +190,8 @@ def _notes(comparison: Comparison) -> list[str]:
         else ""
     )
     lines = [
-        "Small print: 95 % bootstrap interval over images, or ± the spread over splits (IS) or draws (KID)."
+        "Small print: 95 % interval over images (bootstrap of the mean; jackknife for IS, FID and KID), and ± the spread"
+        " over splits (IS) or draws (KID)."
         f" Bold: best. Arrows: the better direction. Scores of different networks are not comparable.{over_seeds}",
         "",
     ]
@@ -174,26 +206,20 @@ def _notes(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _shown(section: Section) -> list[str]:
-    return [
-        metric
-        for metric, entries in section.entries.items()
-        if metric not in _NOT_SHOWN and any(entry.result.value is not None for entry in entries.values())
-    ]
-
-
 def _value_cell(entry: Entry) -> str:
     result = entry.result
     if result.value is None:
-        return "–"
+        return result.status.partition(":")[0]
     value = number(result.name, result.value)
     cell = f"**{value}**" if entry.rank == 1 else value
     if entry.seed_std is not None:
         cell += f" ± {number(result.name, entry.seed_std)}"
+    small = []
     if result.ci_low is not None and result.ci_high is not None:
-        low, high = (number(result.name, bound) for bound in (result.ci_low, result.ci_high))
-        return f"{cell}<br><sub>{low} to {high}</sub>"
-    return cell if result.std is None else f"{cell}<br><sub>± {number(result.name, result.std)}</sub>"
+        small.append(" to ".join(number(result.name, bound) for bound in (result.ci_low, result.ci_high)))
+    if result.std is not None:
+        small.append(f"± {number(result.name, result.std)}")
+    return f"{cell}<br><sub>{'; '.join(small)}</sub>" if small else cell
 
 
 def _difference_cell(metric: str, difference: Difference | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.util
 import shutil
 import urllib.request
@@ -49,11 +50,11 @@ def verify(path: Path, sha256: str, remedy: str) -> Path:
     return path
 
 
-def download(url: str, path: Path, remedy: str) -> Path:
-    """Fetches `url` to `path`, whole or not at all.
+def download(url: str, path: Path, sha256: str, remedy: str) -> Path:
+    """Fetches `url` to `path`: whole and with the checksum `sha256`, or not at all.
 
     Raises:
-        WeightsUnavailable: no network, or the server does not have it.
+        WeightsUnavailable: no network, the server does not have it, or what it has is another file.
     """
     try:
         with (
@@ -62,6 +63,12 @@ def download(url: str, path: Path, remedy: str) -> Path:
             temporary.open("wb") as file,
         ):
             shutil.copyfileobj(response, file)
-    except OSError as error:  # URLError and time-outs included
+            file.flush()
+            with temporary.open("rb") as written:
+                found = hashlib.file_digest(written, "sha256").hexdigest()
+            if found != sha256:
+                what = f"{url} holds a file with sha256 {found[:12]}..., expected {sha256[:12]}..."
+                raise WeightsUnavailable(f"{what}; {remedy}")
+    except (OSError, http.client.HTTPException) as error:  # URLError, time-outs and a broken answer included
         raise WeightsUnavailable(f"{url} cannot be downloaded ({error}); {remedy}") from error
     return path

@@ -1,5 +1,6 @@
 """Every command of the README, in the README's own order of chapters, in a small copy of the project."""
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines import compare, layout
+from pipelines.params import load_params, read_yaml
 from pipelines.readme import with_results
 from tests.conftest import make
 from tests.project import ROOT, change_params, environment, run
@@ -60,6 +63,23 @@ def test_every_file_that_the_readme_names_exists() -> None:
 def test_results_table_is_the_one_that_the_pipeline_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert with_results(README, ["terrain"]) == README
+
+
+def test_committed_results_are_of_these_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is of the methods, budget and recipes that `make demo` runs, not of earlier ones."""
+    monkeypatch.chdir(ROOT)
+    config, params = load_params(), read_yaml(ROOT / "params.yaml")
+    stages = read_yaml(ROOT / "dvc.lock")["stages"]
+    for dataset in config.datasets:
+        shown = json.loads((layout.comparison_dir(dataset) / "comparison.json").read_text())
+        assert shown["schema_version"] == compare.SCHEMA_VERSION
+        assert shown["methods"] == list(config.methods.all)
+        assert shown["num_seeds"] == {m: len(config.seeds) if m in config.methods.learned else 1 for m in shown["methods"]}
+        for method in config.methods.learned:
+            for seed in config.seeds:
+                locked = stages[f"train@{dataset}-{method}-{seed}"]["params"]["params.yaml"]
+                assert locked == {"train": params["train"], f"recipes.{method}": params["recipes"][method]}
+            assert {cost["steps"] for cost in shown["costs"][method]} == {config.train.steps}
 
 
 def test_make_help_lists_every_target_of_the_readme() -> None:

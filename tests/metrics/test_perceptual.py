@@ -5,6 +5,8 @@ import lpips
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pennet.metrics import weights
 from pennet.metrics.perceptual import LPIPS, NetName, load_arrays
@@ -51,6 +53,24 @@ def test_lpips_is_symmetric_zero_for_identity_and_grows_with_noise(net: LPIPS) -
     np.testing.assert_array_equal(net.score(real, real), 0)
     np.testing.assert_allclose(net.score(little, real), net.score(real, little), rtol=1e-5)
     assert np.all(net.score(little, real) < net.score(much, real))
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), side=st.integers(32, 80), low=st.floats(5, 20), factor=st.floats(1.5, 4))
+def test_lpips_of_identity_is_zero_and_grows_with_noise(net: LPIPS, seed: int, side: int, low: float, factor: float) -> None:
+    real = pictures(1, side, side, seed)
+    little, much = (noisy(real, sigma, seed) for sigma in (low, low * factor))
+    assert net.score(real, real)[0] == 0
+    assert 0 < net.score(little, real)[0] < net.score(much, real)[0]
+
+
+def test_lpips_of_grey_is_that_of_three_equal_channels(net: LPIPS) -> None:
+    real = pictures(2, 48, 48)[..., :1]
+    fake = noisy(real, 20)
+    expected = net.score(fake.repeat(3, axis=3), real.repeat(3, axis=3))
+    np.testing.assert_array_equal(net.score(fake, real), expected)
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        net.score(fake.repeat(2, axis=3), real.repeat(2, axis=3))
 
 
 def test_lpips_does_not_depend_on_the_batch_size(net: LPIPS) -> None:

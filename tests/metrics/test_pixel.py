@@ -45,6 +45,16 @@ def test_l1_hole_of_an_empty_hole_is_undefined() -> None:
     assert np.isnan(l1_hole(noisy(real, 5), real, np.zeros((1, 16, 16), np.uint8)))[0]
 
 
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), ratio=st.floats(0.05, 1), sigma=st.floats(1, 80))
+def test_l1_hole_depends_on_the_hole_alone(seed: int, ratio: float, sigma: float) -> None:
+    real = pictures(2, 20, 24, seed)
+    mask = (np.random.default_rng(seed).random((2, 20, 24)) < ratio).astype(np.uint8)
+    fake = noisy(real, sigma, seed)
+    elsewhere = np.where(mask[..., None] == 1, fake, noisy(real, 90, seed + 1)).astype(np.uint8)
+    np.testing.assert_array_equal(l1_hole(elsewhere, real, mask), l1_hole(fake, real, mask))
+
+
 def test_l1_hole_ignores_known_pixels() -> None:
     real = pictures(1, 16, 16)
     mask = np.zeros((1, 16, 16), np.uint8)
@@ -62,6 +72,12 @@ def test_l1_hole_refuses_a_mask_of_another_size() -> None:
 def test_psnr_of_identical_images_is_infinite() -> None:
     real = pictures(2, 16, 16)
     assert np.all(np.isposinf(psnr(real, real)))
+
+
+def test_metrics_of_no_images_are_no_values() -> None:
+    none = pictures(1, 16, 16)[:0]
+    for metric in (l1, l1_relative, psnr):
+        assert metric(none, none).shape == (0,)
 
 
 def test_metrics_of_black_against_white_are_the_extremes() -> None:
@@ -86,7 +102,9 @@ def test_metrics_are_symmetric_and_zero_for_identity(seed: int, size: int, sigma
     fake = noisy(real, sigma, seed)
     for metric in (l1, l1_relative, psnr):
         np.testing.assert_array_equal(metric(fake, real), metric(real, fake))
-    assert np.all(l1(real, real) == 0)
+    for metric in (l1, l1_relative):
+        assert np.all(metric(real, real) == 0)
+    assert np.all(np.isposinf(psnr(real, real)))
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -95,6 +113,7 @@ def test_metrics_get_worse_with_noise(seed: int, low: float, factor: float) -> N
     real = pictures(1, 32, 32, seed)
     little, much = noisy(real, low, seed), noisy(real, low * factor, seed)
     assert l1(little, real)[0] < l1(much, real)[0]
+    assert l1_relative(little, real)[0] < l1_relative(much, real)[0]
     assert psnr(little, real)[0] > psnr(much, real)[0]
 
 

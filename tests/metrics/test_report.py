@@ -31,7 +31,9 @@ def _report() -> Report:
         settings=Settings(2000, 7, 10, 100, 50),
         extractors={"efflite0": ExtractorInfo("bilinear", "ab")},
         overall={m.name: m for m in (l1, fid, lpips)},
-        bins={"20-30%": BinResult(0.2, 0.3, 4, {"l1": l1})},
+        bins={"20-30%": BinResult(0.2, 0.3, 3, {"l1": dataclasses.replace(l1, n=3)})},
+        num_outside_bins=1,
+        num_composited=0,
     )
 
 
@@ -57,11 +59,31 @@ def test_report_has_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:
         (["overall", "l1", "value"], None, "overall.l1.value: None does not fit the status 'ok'"),
         (["overall", "l1", "value"], float("nan"), "overall.l1.value: expected a finite number"),
         (["overall", "l1", "name"], "l2", "'l2' differs from its key"),
-        (["overall", "l1", "n"], 5, "overall.l1.n: 5 is not from 0 to 4"),
+        (["overall", "l1", "n"], 5, "overall.l1.n: 5 is not from 1 to 4"),
         (["overall", "l1", "ci_high"], None, "must both be numbers or both be null"),
         (["overall", "l1", "ci_low"], 0.3, "ci_low: 0.3 is above ci_high 0.2"),
         (["overall", "l1", "better"], "bigger", "is not one of lower, higher"),
         (["overall", "lpips_vgg", "status"], "broken", "'broken' is not ok, undefined"),
+        (["overall", "lpips_vgg", "status"], "undefined: ", "'undefined: ' is not ok, undefined: WHY"),
+        (["overall", "lpips_vgg", "n"], 2, "overall.lpips_vgg: std, interval or n of a result without a value"),
+        (["overall", "lpips_vgg", "std"], 0.1, "overall.lpips_vgg: std, interval or n of a result without a value"),
+        (["overall", "l1", "std"], -0.1, "overall.l1.std: -0.1 is negative"),
+        (["overall", "l1", "n"], 0, "overall.l1.n: 0 is not from 1 to 4"),
+        (["overall", "l1", "value"], 0.21, "overall.l1.value: 0.21 is outside its interval, 0.05 to 0.2"),
+        (["overall", "l1", "better"], "higher", "'higher' is the wrong direction for l1"),
+        (["overall", "fid_efflite0", "extractor"], "inception", "overall.fid_efflite0.extractor: 'inception' is not"),
+        (["overall", "fid_efflite0", "extractor"], None, "overall.fid_efflite0.extractor: None is not"),
+        (["extractors"], {}, "overall.fid_efflite0.extractor: 'efflite0' is not in the name, or not under extractors"),
+        (["num_images"], 0, "num_images: 0 is not positive"),
+        (["height_px"], 0, "height_px: 0 is not positive"),
+        (["width_px"], -3, "width_px: -3 is not positive"),
+        (["num_outside_bins"], 2, "num_outside_bins: 2 and 3 in bins are not the 4 images"),
+        (["num_outside_bins"], None, "num_outside_bins: null, but there are bins"),
+        (["num_composited"], 5, "num_composited: 5 is not from 0 to 4"),
+        (["bins", "20-30%", "n"], 5, "bins.20-30%.n: 5 is not from 1 to 4"),
+        (["bins", "20-30%", "low"], 0.1, "bins.20-30%: holds 0.1 to 0.3, which is not what its name says"),
+        (["bins", "20-30%", "low"], 0.4, "bins.20-30%.low: 0.4 to 0.3 is no range"),
+        (["overall", "l1", "value"], 10**400, "a number is too large"),
         (["bins", "20-30%", "metrics", "l1", "n"], -1, "bins.20-30%.metrics.l1.n: -1"),
     ],
 )
@@ -74,6 +96,18 @@ def test_report_refuses_a_breach_of_the_schema(path: list[str], value: Any, mess
     with pytest.raises(ConfigError, match=r"metrics\.json") as caught:
         report_from_mapping(mapping, "metrics.json")
     assert message in str(caught.value)
+
+
+def test_report_allows_a_value_at_its_interval_but_for_rounding() -> None:
+    mapping = dataclasses.asdict(_report())
+    mapping["overall"]["l1"]["value"] = mapping["overall"]["l1"]["ci_high"] + 1e-12
+    report_from_mapping(mapping, "metrics.json")
+
+
+def test_report_that_is_no_text_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(ConfigError, match=r"not JSON: .*run the evaluation again"):
+        read_report(tmp_path / "metrics.json")
 
 
 def test_report_that_is_broken_is_not_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The mean over seeds against plain numpy."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,54 @@ def test_interval_is_over_images_of_their_means_over_seeds(trials: dict[str, Tri
     expected = bootstrap_interval(means[5:], 200, 0)
     result = trials["pennet"].of_bin("20-30%", 200, 0)["psnr"].result
     assert (result.ci_low, result.ci_high) == expected
+
+
+def test_an_image_without_a_value_for_one_seed_is_left_out_of_value_interval_and_n(
+    trials: dict[str, Trials], tmp_path: Path
+) -> None:
+    """The first image is identical to the truth for one seed: its PSNR is infinite."""
+    real, masks = pictures(9, 32, 32), _masks(RATIOS, 32)
+    fake = noisy(real, 14, seed=5)
+    fake[0] = real[0]
+    other = score(_pairs(fake, real, masks), CONFIG, torch.device("cpu"), tmp_path)
+    three = trials["pennet"]
+    mixed = Trials([*three.reports, other.report], [*three.tables, other.per_image])
+    values = np.array([table.values["psnr"][1:] for table in mixed.tables])
+    mean = mixed.overall(200, 0)["psnr"]
+    assert mean.result.value == pytest.approx(values.mean())
+    assert (mean.result.ci_low, mean.result.ci_high) == bootstrap_interval(values.mean(axis=0), 200, 0)
+    assert mean.result.n == 8
+    assert mean.seed_std == pytest.approx(np.std(values.mean(axis=1), ddof=1))
+    assert mean.result.notes == ["1 without a finite value for every seed, left out of the mean"]
+    assert mixed.of_bin("1-10%", 200, 0)["psnr"].result.n == 4
+    assert mixed.of_bin("20-30%", 200, 0)["psnr"].result.notes == []
+
+
+def test_images_without_a_value_for_some_seed_each_leave_no_mean(tmp_path: Path) -> None:
+    real = pictures(2, 32, 32)
+    scored = []
+    for i in range(2):
+        fake = noisy(real, 10)
+        fake[i] = real[i]
+        scored.append(score(_pairs(fake, real), CONFIG, torch.device("cpu"), tmp_path))
+    mean = Trials([s.report for s in scored], [s.per_image for s in scored]).overall(200, 0)["psnr"]
+    assert (mean.result.value, mean.result.n, mean.seed_std) == (None, 0, None)
+    assert mean.result.status == "undefined: no image has a finite value for every seed"
+
+
+def test_a_metric_that_one_seed_lacks_has_no_mean_but_its_status(trials: dict[str, Trials]) -> None:
+    """As where LPIPS' weights were missing when one seed was evaluated."""
+    status = "unavailable: no weights; get them"
+    first, *others = trials["pennet"].reports
+    lacking = dataclasses.replace(first.overall["ssim"], value=None, n=0, ci_low=None, ci_high=None, notes=[], status=status)
+    report = dataclasses.replace(first, overall=first.overall | {"ssim": lacking})
+    tables = list(trials["pennet"].tables)
+    tables[0] = dataclasses.replace(tables[0], values={k: v for k, v in tables[0].values.items() if k != "ssim"})
+    mixed = Trials([*others, report], [*tables[1:], tables[0]])
+    assert mixed.overall(200, 0)["ssim"].result.status == status
+    assert "ssim" not in mixed.per_image.values
+    entries = compare({"pennet": mixed, "mean": trials["mean"]}, "pennet", 200, 0).sections[0].entries["ssim"]
+    assert (entries["pennet"].rank, entries["mean"].rank) == (None, 1)
 
 
 def test_a_single_seed_is_left_as_it_is(trials: dict[str, Trials]) -> None:

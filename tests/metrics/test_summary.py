@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import bootstrap, t, wilcoxon
 
-from pennet.metrics.summary import HOLE_BINS, bootstrap_interval, paired_difference
+from pennet.metrics.summary import (
+    HOLE_BINS,
+    bootstrap_interval,
+    jackknife_groups,
+    jackknife_interval,
+    paired_difference,
+)
 
 
 def _values(count: int, seed: int = 0) -> np.ndarray:
@@ -35,6 +41,49 @@ def test_bootstrap_interval_of_many_values_uses_every_resample() -> None:
     interval = bootstrap_interval(values, 40, seed=0)
     assert interval is not None
     assert interval.low < values.mean() < interval.high
+
+
+def test_bootstrap_interval_of_few_resamples_holds_the_mean() -> None:
+    for seed in range(20):
+        values = _values(9, seed)
+        interval = bootstrap_interval(values, 1, seed)
+        assert interval is not None
+        assert interval.low <= values.mean() <= interval.high
+
+
+@pytest.mark.parametrize("count", [2, 7, 20])
+def test_jackknife_interval_of_the_mean_is_the_closed_form(count: int) -> None:
+    """Groups of one: the standard error is s / sqrt(n), the interval that of Student's t."""
+    values = _values(count)
+    without = [np.delete(values, group).mean() for group in jackknife_groups(count, seed=3)]
+    interval = jackknife_interval(values.mean(), without)
+    expected = t.interval(0.95, count - 1, loc=values.mean(), scale=values.std(ddof=1) / np.sqrt(count))
+    np.testing.assert_allclose(interval, expected, rtol=1e-9)
+
+
+def test_jackknife_interval_covers_the_true_mean_as_often_as_it_says() -> None:
+    covered = []
+    for seed in range(400):
+        values = _values(100, seed)
+        without = [np.delete(values, group).mean() for group in jackknife_groups(100, seed)]
+        interval = jackknife_interval(values.mean(), without)
+        covered.append(interval is not None and interval.low <= 2 <= interval.high)
+    assert 0.91 <= np.mean(covered) <= 0.98
+
+
+def test_jackknife_interval_needs_two_groups() -> None:
+    assert jackknife_interval(1.0, []) is None
+    assert jackknife_interval(1.0, [1.0]) is None
+    assert jackknife_interval(1.0, [2.0, 2.0]) == (1, 1)
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(3, {1}), (20, {1}), (72, {3, 4}), (1000, {50})])
+def test_jackknife_groups_hold_each_image_once(count: int, sizes: set[int]) -> None:
+    groups = jackknife_groups(count, seed=1)
+    assert len(groups) == min(count, 20)
+    assert sorted(np.concatenate(groups)) == list(range(count))
+    assert {len(group) for group in groups} == sizes
+    assert all(np.array_equal(a, b) for a, b in zip(groups, jackknife_groups(count, seed=1), strict=True))
 
 
 def test_paired_difference_against_scipy() -> None:

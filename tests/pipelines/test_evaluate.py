@@ -1,16 +1,19 @@
 import csv
 import dataclasses
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
-from pennet.metrics.report import read_report
+from pennet.metrics.report import MetricResult, read_report
+from pennet.metrics.tables import costs_csv
 from pennet.training.cost import Cost, write_cost
-from pipelines import compare, evaluate, layout
+from pipelines import compare, evaluate, layout, registry
 from tests.metrics.samples import noisy, pictures
 
 SIDE = 32
@@ -34,6 +37,7 @@ COST = Cost(
     training_parameters=20,
     steps=3,
     budget="steps",
+    minutes=0.0,
     seconds=4.0,
     images_per_second=12.0,
     peak_memory_mib=100.0,
@@ -165,6 +169,23 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
         assert sheet.size[0] >= 4 * 128
     with (folder / "comparison.csv").open(newline="") as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"pennet", "telea"}
+    with (folder / "costs.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["method"], row["seed"], row["seconds"]) == ("pennet", str(SEED), "4.0")
+
+
+def test_mlflow_gets_values_spreads_counts_and_statuses(project: Path) -> None:
+    report = read_report(_evaluate("pennet") / "metrics.json")
+    lacking = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
+    report = dataclasses.replace(report, overall=report.overall | {"lpips_alex": lacking})
+    values = registry.test_values(report)
+    for name in ("is_efflite0", "kid_efflite0"):
+        assert values[f"test/{name}_std"] == report.overall[name].std
+    assert "test/fid_efflite0_std" not in values
+    assert values["test/l1_hole_n"] == len(NAMES)
+    assert values["test/psnr_ci_low"] == report.overall["psnr"].ci_low
+    assert not any("lpips" in name for name in values)
+    assert registry.test_statuses(report) == {"test.lpips_alex.status": "unavailable: no weights"}
 
 
 def test_compare_shows_the_best_the_middle_and_the_worst_of_the_reference() -> None:
@@ -182,3 +203,13 @@ def test_compare_before_evaluation_names_the_missing_file(project: Path) -> None
     _evaluate("pennet")
     with pytest.raises(OSError, match=r"telea/metrics\.json"):
         compare.run("d", seeds=[SEED], methods=METHODS, evaluate=CONFIG)
+
+
+def test_costs_csv_has_a_line_for_each_training() -> None:
+    costs = {"pennet": [COST, dataclasses.replace(COST, seconds=5.5)], "ca": [COST, COST]}
+    table = pd.read_csv(io.StringIO(costs_csv(costs, [3, 4])))
+    assert list(table.columns) == ["method", "seed", *dataclasses.asdict(COST)]
+    assert table[["method", "seed"]].to_numpy().tolist() == [["pennet", 3], ["pennet", 4], ["ca", 3], ["ca", 4]]
+    assert table["seconds"].tolist() == [4.0, 5.5, 4.0, 4.0]
+    assert table["steps"].dtype == np.int64
+    assert list(pd.read_csv(io.StringIO(costs_csv({}, [3]))).columns) == ["method", "seed"]
