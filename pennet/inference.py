@@ -25,10 +25,17 @@ CONFIG_FILE = "config.json"
 
 
 def save_generator(generator: nn.Module, config: MethodConfig, folder: Path) -> None:
-    """Writes `generator.safetensors` and `config.json`: all that `load_generator` needs."""
+    """Writes `generator.safetensors` and `config.json`: all that `load_generator` needs.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there before is untouched.
+    """
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file(weights, temporary)
+    try:
+        with replacing(folder / WEIGHTS_FILE) as temporary:
+            save_file(weights, temporary)
+    except SafetensorError as error:  # how the library reports a full disk
+        raise OSError(f"cannot save weights {folder / WEIGHTS_FILE}: {error}; free some disk space and run again") from error
     write_json(folder / CONFIG_FILE, asdict(config))
 
 

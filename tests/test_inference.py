@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_saved_generator_comes_back_the_same(generator: torch.nn.Module, tmp_pat
     save_generator(generator, small_recipe(), tmp_path)
     picture, mask = picture_and_mask(40, 56)
     assert np.array_equal(inpaint(load_generator(tmp_path), picture, mask), inpaint(generator, picture, mask))
+
+
+def test_a_save_that_finds_no_room_says_so_and_leaves_the_old_weights(generator: torch.nn.Module, tmp_path: Path) -> None:
+    save_generator(generator, small_recipe(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    old_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, old_limit[1]))  # no file of this process may grow beyond 2 kB
+    try:
+        with pytest.raises(OSError, match=r"cannot save weights .*generator\.safetensors.*free some disk space"):
+            save_generator(generator, small_recipe(), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_load_generator_names_what_is_wrong(generator: torch.nn.Module, tmp_path: Path) -> None:

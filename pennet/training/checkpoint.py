@@ -49,7 +49,7 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, Any]
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         step, saved, state = content["step"], content["identity"], content["state"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
         raise ValueError(f"checkpoint {path} cannot be read ({error}); remove it to go on from an older one") from error
     differences = [
         f"{key}: {saved.get(key, 'absent')} there, {identity.get(key, 'absent')} here"

@@ -33,9 +33,11 @@ def test_checkpoint_of_another_configuration_is_refused_and_names_what_differs(t
         load_checkpoint(path, {"train.steps": "10"})
 
 
-def test_truncated_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
-    path = save_checkpoint(tmp_path, 5, IDENTITY, {"weights": torch.zeros(1000)})
-    path.write_bytes(path.read_bytes()[:500])
+@pytest.mark.parametrize("share", [0.0, 0.005, 0.05, 0.2, 0.3, 0.5, 0.9, 0.99])
+def test_truncated_checkpoint_is_refused_by_name(tmp_path: Path, share: float) -> None:
+    path = save_checkpoint(tmp_path, 5, IDENTITY, {"weights": torch.zeros(50_000)})
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match=r"step-00000005\.pt cannot be read"):
         load_checkpoint(path, IDENTITY)
 
