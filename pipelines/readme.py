@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -13,15 +14,23 @@ BEGIN, END = "<!-- results: made by `make readme` -->\n", "<!-- end of results -
 
 
 def results(datasets: list[str]) -> str:
-    """The first table of every data set's comparison, and its picture."""
+    """Of every data set's comparison the budget, the first table, the cost of the trainings and the pictures."""
     parts = []
     for dataset in datasets:
         folder = layout.comparison_dir(dataset)
-        sections = (folder / "comparison.md").read_text().split("\n## ")
-        table = "\n".join(line for line in sections[1].split("\n\nDifference")[0].splitlines() if line.startswith("|"))
-        picture = f"![{dataset}: input, every method, ground truth]({(folder / 'side_by_side.png').as_posix()})"
-        parts += [f"**{dataset}** ([all figures]({(folder / 'comparison.md').as_posix()}))", table, picture]
+        text = (folder / "comparison.md").read_text()
+        parts.append(f"**{dataset}** ([all figures]({(folder / 'comparison.md').as_posix()}))")
+        parts += [line for line in text.splitlines() if line.startswith("Budget: ")]
+        chapters = {chapter.partition("\n")[0]: chapter for chapter in text.split("\n## ")}
+        parts += [_first_table(chapters[name]) for name in ("All images", "Training cost") if name in chapters]
+        parts.append(f"![{dataset}: input, every method, ground truth]({(folder / 'side_by_side.png').as_posix()})")
     return "\n\n".join(parts) + "\n"
+
+
+def _first_table(chapter: str) -> str:
+    lines = chapter.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("|"))
+    return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
 
 
 def with_results(text: str, datasets: list[str]) -> str:
