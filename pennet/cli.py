@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -53,6 +54,8 @@ def inpaint(
         if output.suffix.lower() != ".png":
             raise ValueError(f"{output}: the result is a PNG; choose a name that ends in .png")
         picture, hole = read_rgb(image), read_mask(mask)
+        if not hole.any():
+            raise ValueError(f"{mask}: no hole (no white pixel); paint white what is to be filled")
         generator = load_generator(model).to(choose_device(device))
         save_png(output, fill(generator, picture, hole))
     except (ValueError, OSError) as error:
@@ -73,7 +76,8 @@ def pack(
     except (ValueError, OSError) as error:
         _fail(str(error))
     typer.echo(f"{archive}: {num_train} training and {num_test} test photos. Add to params.yaml:")
-    typer.echo(f"datasets: [{archive.stem}]\nsources:\n  {archive.stem}:\n    archive: {archive}\n    sha256: {sha256}")
+    name, quoted = _dataset_name(archive.stem), "'" + str(archive).replace("'", "''") + "'"
+    typer.echo(f"datasets: [{name}]\nsources:\n  {name}:\n    archive: {quoted}\n    sha256: {sha256}")
 
 
 @app.command()
@@ -138,6 +142,12 @@ def evaluate(
     except (ValueError, OSError) as error:
         _fail(str(error))
     _print(scores.report)
+
+
+def _dataset_name(text: str) -> str:
+    """The nearest name that params.yaml takes."""
+    name = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
+    return name if name[:1].isalpha() else f"photos_{name}".rstrip("_")
 
 
 def _fail(message: str) -> NoReturn:

@@ -16,6 +16,15 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
 
+NAME_PATTERN = r"[a-z][a-z0-9_]*"
+"""Names of data sets and recipes: they become folders, DVC's stage names and words of a shell command."""
+
+DEVICE_PATTERN = r"auto|cpu|cuda(:(0|[1-9][0-9]*))?"
+"""`runtime.device` and `--device`."""
+
+MAX_SEED = 2**32 - 1
+"""The largest seed that every library takes."""
+
 
 class ConfigError(ValueError):
     """Bad values in a configuration, all of them in one message, each named by its path."""
@@ -42,7 +51,7 @@ class SourceConfig:
     archive: str
     """A zip file of images with a `manifest.csv` (file, group, split, source, sha256): a path here or an http(s) URL."""
     sha256: str
-    """Checksum of the archive."""
+    """Checksum of the archive: 64 hexadecimal digits in small letters."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +239,7 @@ class EvaluateConfig:
     extractors: list[Literal["efflite0", "inception"]]
     """Networks whose features give IS, FID and KID."""
     inception_weights: str
-    """Path of torch-fidelity's FID Inception-v3 weights; empty: its cache, downloaded on first use."""
+    """File of torch-fidelity's FID Inception-v3 weights, downloaded to it if absent; empty: a file in torch's cache."""
     is_splits: int
     """Splits of the Inception Score."""
     kid_subsets: int
@@ -406,6 +415,17 @@ def _check_values(config: Any, prefix: str, problems: list[str]) -> None:
         )
 
     match config:
+        case SourceConfig():
+            require(bool(config.archive.strip()), "archive", "must be the path or the URL of a zip file")
+            require(
+                bool(re.fullmatch("[0-9a-f]{64}", config.sha256)),
+                "sha256",
+                "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints",
+            )
+        case MasksConfig():
+            require(0 <= config.seed <= MAX_SEED, "seed", f"must be from 0 to {MAX_SEED}")
+        case TrackingConfig():
+            require(bool(config.uri.strip()), "uri", "must be an MLflow URI, such as sqlite:///mlflow.db")
         case PrepareConfig():
             require(config.image_size_px >= 16, "image_size_px", "must be at least 16")
             positive("contact_sheet_images")
@@ -463,12 +483,16 @@ def _check_values(config: Any, prefix: str, problems: list[str]) -> None:
                 "batch_size",
                 "sheet_images",
             )
+            require(0 <= config.seed <= MAX_SEED, "seed", f"must be from 0 to {MAX_SEED}")
         case RuntimeConfig():
+            require(bool(re.fullmatch(DEVICE_PATTERN, config.device)), "device", "is not auto, cpu, cuda or cuda:N")
             positive("num_threads")
             require(config.num_workers >= 0, "num_workers", "must not be negative")
         case Config():
-            for name in ("prepare", "train", "inpaint", "evaluate", "runtime"):
+            for name in ("prepare", "masks", "train", "inpaint", "evaluate", "runtime", "tracking"):
                 _check_values(getattr(config, name), name, problems)
+            for name, source in config.sources.items():
+                _check_values(source, f"sources.{name}", problems)
             for name, recipe in config.recipes.items():
                 _check_values(recipe, f"recipes.{name}", problems)
             _check_whole(config, require, problems)
@@ -480,18 +504,26 @@ def _check_whole(config: Config, require: Callable[[bool, str, str], None], prob
     for name in config.datasets:
         require(name in config.sources, "datasets", f"names {name!r}, which has no entry in sources")
     require(
-        bool(config.seeds) and all(seed >= 0 for seed in config.seeds), "seeds", "must be numbers from 0 on, at least one"
+        bool(config.seeds) and all(0 <= seed <= MAX_SEED for seed in config.seeds),
+        "seeds",
+        f"must be numbers from 0 to {MAX_SEED}, at least one",
     )
-    require(len(set(config.seeds)) == len(config.seeds), "seeds", "names one twice")
+    for key in ("datasets", "seeds"):
+        require(len(set(getattr(config, key))) == len(getattr(config, key)), key, "names one twice")
+    for name in config.sources:
+        if not re.fullmatch(NAME_PATTERN, name):
+            problems.append(f"sources.{name}: a data set's name is small letters, digits and _, a letter first")
     for name in config.recipes:
-        # The name becomes a folder and a part of DVC's stage names.
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in CLASSICAL_METHODS:
+        if not re.fullmatch(NAME_PATTERN, name) or name in CLASSICAL_METHODS:
             problems.append(
                 f"recipes.{name}: a recipe's name is small letters, digits and _, and not one of"
                 f" {', '.join(CLASSICAL_METHODS)}"
             )
     for kind, known in (("learned", tuple(config.recipes)), ("classical", CLASSICAL_METHODS)):
-        for name in getattr(config.methods, kind):
+        names = getattr(config.methods, kind)
+        if len(set(names)) != len(names):
+            problems.append(f"methods.{kind}: {names!r} names one twice")
+        for name in names:
             if name not in known:
                 problems.append(f"methods.{kind}: {name!r} is not one of {', '.join(known)}")
     side = config.prepare.image_size_px

@@ -6,23 +6,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 # On an empty PREFECT_HOME Prefect's own patience (20 s) is too short for its temporary server.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
+import psutil
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
-from pipelines.params import load_params
-from pipelines.process import child, environment
+from pipelines.params import FINAL, REASON_VARIABLE, load_params
+from pipelines.process import child, environment, guarded
 
 GPU_SLOT = "gpu"
 """Global concurrency limit: `prefect gcl create gpu --limit N` lets N trainings run at once; without it any number may."""
@@ -31,14 +35,35 @@ DATA_STAGES = ("download", "prepare", "masks")
 KEPT_LINES = 20
 
 
+class StageError(RuntimeError):
+    """A stage failed, and would fail again."""
+
+
+class TransientStageError(StageError):
+    """A stage failed for a reason that may pass."""
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Takes the traceback from Prefect's message: where the flow noticed says nothing about a stage that failed."""
+    if record.exc_info and isinstance(record.exc_info[1], StageError):
+        record.exc_info = None
+    return True
+
+
+for _name in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_name).addFilter(_without_traceback)
+
+
 @flow(name="benchmark", log_prints=True)
 def benchmark() -> None:
     """Brings every stage of `dvc.yaml` up to date, then completes the MLflow record.
 
     Raises:
         ConfigError: `params.yaml` has problems; lists them all.
-        RuntimeError: a stage failed; names it and ends with its last lines.
+        StageError: a stage failed; names it and ends with its reason or its last lines.
     """
+    for started in psutil.Process().children():  # Prefect's temporary server, which would outlive a SIGKILL
+        guarded(started.pid)
     logger = get_run_logger()
     load_params()
     stages = stages_to_run()
@@ -65,9 +90,13 @@ def run_stage(stage: str) -> None:
     _run_logged(["dvc", "repro", "--single-item", stage], stage)
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[5, 30])
+def _may_pass(task, task_run, state) -> bool:
+    return isinstance(state.data, TransientStageError)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass)
 def run_data_stage(stage: str) -> None:
-    """Runs one DVC stage that fetches or prepares data, three times at most."""
+    """Runs one DVC stage that fetches or prepares data; three times at most, if what went wrong may pass."""
     _run_logged(["dvc", "repro", "--single-item", stage], stage)
 
 
@@ -122,18 +151,30 @@ def _dvc(*arguments: str) -> str:
 
 
 def _run_logged(command: list[str], name: str) -> None:
-    """Runs a command with its output in the flow's log; whatever ends this function ends the command and its children."""
+    """Runs a command with its output in the flow's log; whatever ends this function ends the command and its children.
+
+    Raises:
+        StageError: it failed, for a reason that it names itself.
+        TransientStageError: it failed for a reason that may pass, or that it could not name.
+    """
     logger = get_run_logger()
     last_lines: deque[str] = deque(maxlen=KEPT_LINES)
-    with child(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        for line in process.stdout:  # progress bars redraw with carriage returns: each redraw is a line here
-            if text := line.rstrip():
-                logger.info(text)
-                last_lines.append(text)
-        status = process.wait()
-    if status:
-        raise RuntimeError(f"{name} failed with exit status {status}:\n" + "\n".join(last_lines))
+    with tempfile.TemporaryDirectory() as folder:
+        reason_file = Path(folder) / "reason"
+        with child(command, stdout=subprocess.PIPE, variables={REASON_VARIABLE: str(reason_file)}) as process:
+            assert process.stdout is not None
+            for line in process.stdout:  # progress bars redraw with carriage returns: each redraw is a line here
+                if text := line.rstrip():
+                    logger.info(text)
+                    last_lines.append(text)
+            status = process.wait()
+        if not status:
+            return
+        kind, _, reason = reason_file.read_text().partition("\n") if reason_file.exists() else ("", "", "")
+    failed = f"{name} failed with exit status {status}:"
+    if kind == FINAL:
+        raise StageError(f"{failed} {reason}")
+    raise TransientStageError(f"{failed} {reason}" if reason else f"{failed}\n" + "\n".join(last_lines))
 
 
 def main() -> None:

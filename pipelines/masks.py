@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 
 from pennet.config import MasksConfig
 from pipelines import layout
@@ -15,10 +14,11 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
     import numpy as np
     import pandas as pd
 
+    from pennet.atomic import replacing_folder
     from pennet.data.masks import centre_square, irregular
+    from pipelines.outputs import test_names
 
-    manifest = pd.read_csv(layout.prepared_dir(dataset) / "manifest.csv", dtype={"name": str})
-    names = manifest[manifest["split"] == "test"].sort_values("index")["name"].tolist()
+    names = test_names(dataset)
     images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
     height, width = images.shape[1:3]
     if masks.protocol == "centre":
@@ -26,20 +26,16 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
     else:
         test_masks = np.stack([irregular(masks.seed, i, height, width) for i in range(len(names))])
 
-    folder = layout.masks_dir(dataset)
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    np.save(fresh / "test.npy", test_masks)
-    pd.DataFrame(
+    manifest = pd.DataFrame(
         {
             "name": names,
             "hole_ratio": test_masks.mean(axis=(1, 2)),
             "sha256": [hashlib.sha256(mask.tobytes()).hexdigest() for mask in test_masks],
         }
-    ).to_csv(fresh / "manifest.csv", index=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
+    )
+    with replacing_folder(layout.masks_dir(dataset)) as fresh:
+        np.save(fresh / "test.npy", test_masks)
+        manifest.to_csv(fresh / "manifest.csv", index=False)
 
 
 if __name__ == "__main__":

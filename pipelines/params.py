@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
+import signal
 import sys
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pennet.config import Config, ConfigError, MethodConfig, config_from_mapping
 
 PARAMS_PATH = Path("params.yaml")
+REASON_VARIABLE = "PENNET_REASON_FILE"
+"""Environment variable: the file in which a stage leaves why it failed, for the flow (DVC passes on no exit status)."""
+FINAL, TRANSIENT = "final", "transient"
+"""First line of that file: whether another try can help. The message follows."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -24,10 +32,10 @@ def read_yaml(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text())
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError([f"no such file in {Path.cwd()}; run from the repository's root"], str(path)) from error
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError([f"not YAML: {error}"], str(path)) from error
 
 
@@ -62,7 +70,8 @@ def stage_main(run: Callable[..., None]) -> None:
     """Runs a stage: `python -m pipelines.STAGE DATASET [METHOD [SEED]]`.
 
     `run`'s positional arguments come from the command line, its keyword-only ones are sections of `params.yaml`
-    (`recipe` is the entry of `recipes` with the method's name). What a user can mend ends in one message and exit status 1.
+    (`recipe` is the entry of `recipes` with the method's name). What a user can mend ends in one message and exit status 1;
+    SIGTERM is an exception like any other, so that what is open is closed, and ends in exit status 143.
     """
     parameters = inspect.signature(run).parameters.values()
     parser = argparse.ArgumentParser(description=inspect.getdoc(run))
@@ -71,6 +80,7 @@ def stage_main(run: Callable[..., None]) -> None:
             optional = {} if parameter.default is parameter.empty else {"nargs": "?", "default": parameter.default}
             parser.add_argument(parameter.name, type=int if parameter.name == "seed" else str, **optional)
     arguments = vars(parser.parse_args())
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         config = load_params()
         sections = {
@@ -80,7 +90,24 @@ def stage_main(run: Callable[..., None]) -> None:
         run(**arguments, **sections)
     except (ValueError, OSError) as error:
         stage = Path(inspect.getfile(run)).stem
-        sys.exit(f"{stage} {' '.join(str(value) for value in arguments.values() if value is not None)}: {error}")
+        message = f"{stage} {' '.join(str(value) for value in arguments.values() if value is not None)}: {error}"
+        if reason_file := os.environ.get(REASON_VARIABLE):
+            Path(reason_file).write_text(f"{TRANSIENT if _is_transient(error) else FINAL}\n{message}")
+        sys.exit(message)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the orderly end
+    sys.exit(128 + signum)
+
+
+def _is_transient(error: Exception) -> bool:
+    """Whether another try can help: a network or a disk that failed, but no file that is missing, no 404."""
+    cause = error.__cause__ or error
+    if isinstance(cause, urllib.error.HTTPError):
+        return cause.code >= 500 or cause.code in (408, 429)
+    lasting = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+    return isinstance(cause, OSError) and not isinstance(cause, lasting)
 
 
 def _recipe(config: Config, method: str) -> MethodConfig:

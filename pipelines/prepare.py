@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import zipfile
 
 from pennet.config import PrepareConfig
 from pipelines import layout
@@ -20,8 +18,9 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
     import pandas as pd
     from tqdm import tqdm
 
+    from pennet.atomic import replacing_folder
     from pennet.data.images import read_rgb, resize_square
-    from pennet.data.manifest import SPLITS, open_archive, read_manifest
+    from pennet.data.manifest import SPLITS, open_archive, read_manifest, read_member
     from pennet.pictures import contact_sheet, save_png
 
     size_px = prepare.image_size_px
@@ -31,14 +30,14 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
         entries = read_manifest(archive)
         for entry in tqdm(entries, desc=f"prepare {dataset}", unit="image"):
             try:
-                content = archive.read(entry.file)
+                content = read_member(archive, entry.file)
                 if hashlib.sha256(content).hexdigest() != entry.sha256:
                     raise ValueError(f"{entry.file}: its sha256 is not the manifest's")
                 picture = read_rgb(io.BytesIO(content), entry.file)
                 height_px, width_px = picture.shape[:2]
                 if min(height_px, width_px) < size_px:
                     raise ValueError(f"{entry.file}: {width_px}x{height_px} px is smaller than {size_px} px")
-            except (ValueError, zipfile.BadZipFile) as error:
+            except ValueError as error:
                 bad.append(str(error))
                 continue
             rows.append(
@@ -55,7 +54,8 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
                 }
             )
             pictures[entry.split].append(resize_square(picture, size_px))
-        licences = {name: archive.read(name) for name in archive.namelist() if name.upper().startswith("LICENSE")}
+        licence_names = [name for name in archive.namelist() if name.upper().startswith("LICENSE") and "/" not in name]
+        licences = {name: read_member(archive, name) for name in licence_names}
     if bad:
         listed = "".join(f"\n  - {problem}" for problem in bad[:10])
         raise ValueError(f"{len(bad)} of {len(entries)} images cannot be used; repair or remove them:{listed}")
@@ -63,17 +63,12 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
     if empty:
         raise ValueError(f"the {' and '.join(empty)} split holds no image")
 
-    folder = layout.prepared_dir(dataset)
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for split in SPLITS:
-        np.save(fresh / f"{split}.npy", np.stack(pictures[split]))
-    pd.DataFrame(rows).to_csv(fresh / "manifest.csv", index=False)
-    for name, licence in licences.items():
-        (fresh / name).write_bytes(licence)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
+    with replacing_folder(layout.prepared_dir(dataset)) as fresh:
+        for split in SPLITS:
+            np.save(fresh / f"{split}.npy", np.stack(pictures[split]))
+        pd.DataFrame(rows).to_csv(fresh / "manifest.csv", index=False)
+        for name, licence in licences.items():
+            (fresh / name).write_bytes(licence)
     for split in SPLITS:
         sample = pictures[split][: prepare.contact_sheet_images]
         save_png(layout.contact_sheet_dir(dataset) / f"{split}.png", contact_sheet(sample, CONTACT_SHEET_COLUMNS))

@@ -14,6 +14,7 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
     Input: a mapping with `image`, uint8 (N, H, W, 3) RGB, and `mask`, uint8 (N, H, W), 1 (or 255) = hole.
     Output: uint8 (N, H, W, 3), known pixels bit for bit as they came.
+    Another number of masks than of images, or no image, is a `ValueError`.
     """
 
     def load_context(self, context: Any) -> None:
@@ -25,8 +26,12 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         from pennet.inference import inpaint
 
-        pairs = zip(model_input["image"], model_input["mask"], strict=True)
-        return np.stack([inpaint(self.generator, image, mask) for image, mask in pairs])
+        images, masks = model_input["image"], model_input["mask"]
+        if len(images) != len(masks):
+            raise ValueError(f"image holds {len(images)} pictures and mask {len(masks)}; give one mask for each picture")
+        if len(images) == 0:
+            raise ValueError("image holds no picture; give at least one, as uint8 (N, H, W, 3)")
+        return np.stack([inpaint(self.generator, image, mask) for image, mask in zip(images, masks, strict=True)])
 
 
 mlflow.models.set_model(Inpainter())

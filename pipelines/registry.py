@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 BENCHMARK_TAG = "pennet.benchmark"
 """The same for all runs that were scored on the same images and masks with the same settings: filter by it, then compare."""
+WEIGHTS_TAG = "pennet.weights"
+"""SHA-256 of a version's weights: a run that was trained again gets a version of its own."""
 REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headless"]
 """What the registered model needs to load and inpaint."""
 
@@ -50,7 +53,9 @@ def register(dataset: str, method: str, seed: int | None, model_dir: Path, repor
     run = mlflow.active_run()
     assert run is not None  # the caller has opened it
     run_id = run.info.run_id
-    mine = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    weights = hashlib.sha256((model_dir / "generator.safetensors").read_bytes()).hexdigest()
+    of_this_run = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    mine = [version for version in of_this_run if version.tags.get(WEIGHTS_TAG) == weights]
     if mine:
         version = mine[0].version
     else:
@@ -69,10 +74,10 @@ def register(dataset: str, method: str, seed: int | None, model_dir: Path, repor
             registered_model_name=name,
         )
         version = info.registered_model_version
+        client.set_model_version_tag(name, str(version), WEIGHTS_TAG, weights)
     for key, value in test_values(report).items():
         client.set_model_version_tag(name, str(version), key.replace("/", "."), f"{value:.6g}")
     for key, status in test_statuses(report).items():
-        client.set_tag(run_id, key, status)
         client.set_model_version_tag(name, str(version), key, status)
     benchmark = benchmark_fingerprint(dataset)
     client.set_model_version_tag(name, str(version), BENCHMARK_TAG, benchmark)

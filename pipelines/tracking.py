@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import subprocess
+import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +21,12 @@ from pennet.config import TrackingConfig
 from pipelines import layout
 from pipelines.fingerprint import Fingerprint, benchmark_fingerprint, run_fingerprint
 from pipelines.params import read_yaml
-from pipelines.registry import BENCHMARK_TAG, register, test_values
+from pipelines.provenance import provenance
+from pipelines.registry import BENCHMARK_TAG, register, test_statuses, test_values
+
+# MLflow's own patience with a server that does not answer is four minutes; a training waits half a minute at most.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +45,14 @@ EXPECTED_WARNINGS = (
 """What MLflow says about every data set read from a folder and every model logged with a signature of its own."""
 SAMPLE_COMPOSITES = 8
 """Test composites in the run, for the image grid of MLflow's compare page."""
+
+
+def store_errors() -> tuple[type[Exception], ...]:
+    """What a store that cannot be used raises: MLflow lets the errors of SQLAlchemy and a missing driver through."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, ImportError, OSError
 
 
 class LiveRun:
@@ -64,13 +77,11 @@ class LiveRun:
             self._attempt(lambda: mlflow.log_image(picture, key="samples", step=step))
 
     def _attempt(self, log: Callable[[], Any]) -> None:
-        from mlflow.exceptions import MlflowException
-
         if not self.alive:
             return
         try:
             log()
-        except (MlflowException, OSError) as error:
+        except store_errors() as error:
             self.alive = False
             _warn(f"MLflow stopped taking the live curves ({_first_line(error)}); training goes on and saves its weights")
 
@@ -79,11 +90,10 @@ class LiveRun:
 def live_run(dataset: str, method: str, seed: int, tracking: TrackingConfig) -> Iterator[LiveRun]:
     """Opens the run of (data set, method, seed) as configured now, a new one or the one an interrupted training began.
 
-    An exception in the body leaves the run FAILED with the reason in a tag. A store that cannot be written is reported once
-    and costs nothing but the record: `python -m pipelines.record` completes it later.
+    An exception in the body leaves the run FAILED, Ctrl-C or SIGTERM leaves it KILLED, with the reason in a tag. A store
+    that cannot be written is reported once and costs nothing but the record; `python -m pipelines.record` completes it.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     fingerprint = run_fingerprint(dataset, method, seed)
     try:
@@ -92,7 +102,7 @@ def live_run(dataset: str, method: str, seed: int, tracking: TrackingConfig) -> 
             (point.step for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/generator")),
             default=0,
         )
-    except (MlflowException, OSError) as error:
+    except store_errors() as error:
         _warn(
             f"cannot write to the MLflow store {tracking.uri} ({_first_line(error)}); training goes on and saves its"
             " weights; mend tracking.uri and run `python -m pipelines.record` to complete the record"
@@ -103,12 +113,13 @@ def live_run(dataset: str, method: str, seed: int, tracking: TrackingConfig) -> 
     try:
         yield LiveRun(last_step)
     except BaseException as error:
-        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        with contextlib.suppress(MlflowException, OSError):
-            mlflow.set_tag("pennet.error", _first_line(error)[:500])
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        status = "KILLED" if stopped else "FAILED"
+        with contextlib.suppress(*store_errors()):
+            mlflow.set_tag("pennet.error", f"stopped: {error!r}" if stopped else _first_line(error)[:500])
         raise
     finally:
-        with contextlib.suppress(MlflowException, OSError):
+        with contextlib.suppress(*store_errors()):
             mlflow.end_run(status)
 
 
@@ -121,7 +132,6 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
         ValueError: the files are not there yet, or the store cannot be used.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     from pennet.metrics.report import read_report
     from pennet.training.cost import read_cost
@@ -147,6 +157,7 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
                 _log_curves(report_dir / "history.csv")
                 _log_cost(read_cost(report_dir / "cost.json"))
             mlflow.log_metrics(test_values(report))
+            mlflow.set_tags(test_statuses(report))
             _log_pictures(report_dir, layout.outputs_dir(dataset, method, seed))
             _log_data(dataset)
             if model_dir is not None:
@@ -154,7 +165,7 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
             mlflow.set_tag(RECORDED_TAG, content)
         finally:
             mlflow.end_run()
-    except (MlflowException, OSError) as error:
+    except store_errors() as error:
         raise ValueError(
             f"cannot record in {tracking.uri}: {_first_line(error)}; mend tracking.uri and run it again"
         ) from error
@@ -168,12 +179,37 @@ def _find_run(dataset: str, fingerprint: Fingerprint, tracking: TrackingConfig) 
     """The run with this fingerprint, or None."""
     import mlflow
 
+    _check_sqlite(tracking.uri)
     mlflow.set_tracking_uri(tracking.uri)
     experiment = mlflow.set_experiment(f"{tracking.experiment}-{dataset}")
     found = mlflow.MlflowClient().search_runs(
         [experiment.experiment_id], f"tags.`{FINGERPRINT_TAG}` = '{fingerprint.run}'", max_results=1
     )
     return found[0] if found else None
+
+
+def _check_sqlite(uri: str) -> None:
+    """Fails at once where MLflow would try an unusable SQLite file again for two minutes.
+
+    Raises:
+        OSError: the file is no database, or it or the folder for it cannot be written.
+    """
+    from sqlalchemy.engine import make_url
+
+    if not uri.startswith("sqlite"):
+        return
+    path = Path(make_url(uri).database or "")
+    if not path.exists():
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"{folder} is not a folder that can be written")
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:  # seconds: another run may be writing
+            database.execute("BEGIN IMMEDIATE")
+            database.rollback()
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}") from error
 
 
 def _open_run(
@@ -189,22 +225,23 @@ def _open_run(
 
     known = _find_run(dataset, fingerprint, tracking)
     if known is not None:
-        return mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
-    stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
-    run = mlflow.start_run(
-        run_name="-".join([method, *([] if seed is None else [str(seed)]), fingerprint.run[:6]]),
-        tags={
-            FINGERPRINT_TAG: fingerprint.run,
-            BENCHMARK_TAG: benchmark_fingerprint(dataset),
-            "dataset": dataset,
-            "method": method,
-            "dvc.stage": stage,
-            **({} if seed is None else {"seed": str(seed)}),
-            **_provenance(),
-        },
-        log_system_metrics=log_system_metrics,
-    )
-    mlflow.log_params(fingerprint.parameters)
+        run = mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
+    else:
+        stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
+        run = mlflow.start_run(
+            run_name="-".join([method, *([] if seed is None else [str(seed)]), fingerprint.run[:6]]),
+            tags={
+                FINGERPRINT_TAG: fingerprint.run,
+                BENCHMARK_TAG: benchmark_fingerprint(dataset),
+                "dataset": dataset,
+                "method": method,
+                "dvc.stage": stage,
+                **({} if seed is None else {"seed": str(seed)}),
+                **provenance(),
+            },
+            log_system_metrics=log_system_metrics,
+        )
+    mlflow.log_params(fingerprint.parameters)  # of a known run too: it may have been killed before it had them
     return run
 
 
@@ -214,20 +251,6 @@ def _active_run_id() -> str:
     run = mlflow.active_run()
     assert run is not None  # every caller is between `_open_run` and `end_run`
     return str(run.info.run_id)
-
-
-def _provenance() -> dict[str, str]:
-    """Where the run comes from: git commit and dirty flag, DVC experiment."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
-
-    tags = {
-        "git.commit": git("rev-parse", "HEAD") or "none",
-        "git.dirty": str(bool(git("status", "--porcelain", "--untracked-files=no"))).lower(),
-    }
-    experiment = os.environ.get("DVC_EXP_NAME")
-    return tags | ({"dvc.experiment": experiment} if experiment else {})
 
 
 # --- what a run holds ------------------------------------------------------------------------------------------------
@@ -264,25 +287,45 @@ def _log_cost(cost: Cost) -> None:
 
 
 def _log_pictures(report_dir: Path, outputs_dir: Path) -> None:
+    """The report's files, its sheet and some composites; a picture that the run already holds is not logged again.
+
+    MLflow cannot replace a picture: one that has changed becomes the next step of its key.
+    """
     import mlflow
-    from PIL import Image
 
     mlflow.log_artifacts(str(report_dir), "report")
-    mlflow.log_image(Image.open(report_dir / "sheet.png"), key="test_sheet", step=0)
-    composites = sorted((outputs_dir / "composite").glob("*.png"))
-    for path in composites[:SAMPLE_COMPOSITES]:
-        mlflow.log_image(Image.open(path), key=f"composite_{path.stem}", step=0)
+    logged = [item.path for item in mlflow.MlflowClient().list_artifacts(_active_run_id(), "images")]
+    composites = sorted((outputs_dir / "composite").glob("*.png"))[:SAMPLE_COMPOSITES]
+    pictures = {"test_sheet": report_dir / "sheet.png"} | {f"composite_{path.stem}": path for path in composites}
+    for key, path in pictures.items():
+        _log_picture(key, path, [name for name in logged if name.endswith(".png") and f"/{key}+step+" in name])
+
+
+def _log_picture(key: str, path: Path, logged: list[str]) -> None:
+    """Logs a picture unless the last one with its key, of the artifacts `logged`, has the same pixels."""
+    import mlflow
+    import numpy as np
+    from PIL import Image
+
+    picture, step = Image.open(path).convert("RGB"), 0
+    if logged:
+        steps = {int(name.split("+step+")[1].split("+")[0]): name for name in logged}
+        last = mlflow.artifacts.download_artifacts(run_id=_active_run_id(), artifact_path=steps[max(steps)])
+        if np.array_equal(np.asarray(Image.open(last).convert("RGB")), np.asarray(picture)):
+            return
+        step = max(steps) + 1
+    mlflow.log_image(picture, key=key, step=step)
 
 
 def _log_data(dataset: str) -> None:
     """The manifest of the prepared data as an MLflow data set, its digest the one DVC knows."""
     import mlflow
-    import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
 
+    from pipelines.outputs import read_prepared_manifest
+
     folder = layout.prepared_dir(dataset)
-    manifest = pd.read_csv(folder / "manifest.csv", dtype={"name": str})
-    data = from_pandas(manifest, source=str(folder), name=dataset, digest=_dvc_digest(folder))
+    data = from_pandas(read_prepared_manifest(dataset), source=str(folder), name=dataset, digest=_dvc_digest(folder))
     mlflow.log_input(data, context="training")
 
 

@@ -1,4 +1,5 @@
 import csv
+import re
 import subprocess
 import sys
 import time
@@ -7,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pennet.cli import app
+from pennet.config import NAME_PATTERN, SourceConfig, config_from_mapping
 from pennet.metrics import pixel
 from pennet.metrics.report import read_report
 from tests.metrics.samples import noisy, pictures
@@ -195,3 +198,27 @@ def test_cli_imports_no_heavy_library() -> None:
     code = "import sys, pennet.cli; print([m for m in ('torch', 'numpy', 'scipy', 'cv2') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_inpaint_of_a_mask_without_a_hole_is_one_error(tmp_path: Path) -> None:
+    Image.fromarray(REAL[0]).save(tmp_path / "image.png")
+    Image.new("L", (32, 32)).save(tmp_path / "mask.png")
+    paths = [str(tmp_path / name) for name in ("image.png", "mask.png", "result.png")]
+    result = CliRunner().invoke(app, ["inpaint", *paths, "--model", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "mask.png: no hole (no white pixel); paint white what is to be filled" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("mine", "mine"), ("my photos", "my_photos"), ("It's #2: B", "it_s_2_b"), ("2024", "photos_2024"), ("é", "photos")],
+)
+def test_pack_suggests_what_params_yaml_takes(tmp_path: Path, stem: str, name: str) -> None:
+    photos = _folder(tmp_path / "photos", pictures(8, 8, 8))
+    archive = tmp_path / f"{stem}.zip"
+    result = CliRunner().invoke(app, ["pack", str(photos), str(archive), "--test-ratio", "0.5"])
+    assert result.exit_code == 0, result.output
+    suggested = YAML(typ="safe", pure=True).load(result.output.split("params.yaml:\n")[1])
+    assert suggested["datasets"] == [name]
+    assert re.fullmatch(NAME_PATTERN, name)
+    assert config_from_mapping(SourceConfig, suggested["sources"][name]).archive == str(archive)

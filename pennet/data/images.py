@@ -14,6 +14,9 @@ from torch import Tensor
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
 
+UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is broken, no picture, or of more pixels than it trusts (about 179 million)."""
+
 
 def to_float(pictures: Picture) -> Tensor:
     """uint8 (N, H, W, 3), or one picture (H, W, 3) -> float32 (N, 3, H, W), or (3, H, W), in [-1, 1]."""
@@ -37,7 +40,8 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
     followed; transparency is refused, because what lies under it is anybody's guess.
 
     Raises:
-        ValueError: not a picture, truncated, transparent, or of 32-bit numbers without a known white; names the file.
+        ValueError: not a picture, truncated, too large, transparent, or of 32-bit numbers without a known white; names the
+        file.
     """
     path = name or file
     try:
@@ -48,7 +52,7 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
                 return _eight_bits(_grey_16(image))[..., None].repeat(3, axis=-1)
             _check_depth(image, path)
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
 
 
@@ -58,8 +62,8 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     A picture with no other values than 0 and 1 is a mask as arrays hold it: 1 = hole.
 
     Raises:
-        ValueError: not a picture, truncated, transparent, of 32-bit numbers, or with a brightest value that is neither 1 nor
-        above mid-grey; names the file.
+        ValueError: not a picture, truncated, too large, transparent, of 32-bit numbers, or with a brightest value that is
+        neither 1 nor above mid-grey; names the file.
     """
     try:
         with Image.open(path) as image:
@@ -69,7 +73,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
             if not is_16:
                 _check_depth(image, path)
             grey = _grey_16(image) if is_16 else np.array(ImageOps.exif_transpose(image).convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: cannot be read as a mask ({error}); repair or remove it") from error
     brightest, middle = int(grey.max()), np.iinfo(grey.dtype).max // 2
     if 1 < brightest <= middle:

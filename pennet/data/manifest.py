@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import zipfile
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -42,29 +44,49 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise ValueError(f"archive {path}: no such file; run the download stage") from error
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
         raise ValueError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The content of one file of an archive.
+
+    Raises:
+        KeyError: there is none of this name.
+        ValueError: damaged, encrypted, or compressed in a way that Python does not know; names it.
+    """
+    try:
+        return archive.read(name)
+    except RuntimeError as error:  # encrypted; or, as a NotImplementedError, of an unknown compression
+        raise ValueError(f"{name}: cannot be unpacked ({error}); pack it stored or deflated, without a password") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise ValueError(f"{name}: cannot be unpacked ({error}); download or pack the archive again") from error
 
 
 def read_manifest(archive: zipfile.ZipFile) -> list[Entry]:
     """Reads and checks the archive's `manifest.csv`, in its own order.
 
     Raises:
-        ValueError: missing columns, unknown splits, files that are listed twice, absent or outside the archive, names that
-            would collide, groups in two splits; names the first few of each.
+        ValueError: an unreadable list, missing columns, unknown splits, files that are listed twice, absent or outside the
+            archive, names that would collide, groups in two splits; names the first few of each.
     """
     where = f"{archive.filename}:{MANIFEST}"
     try:
-        text = archive.read(MANIFEST).decode("utf-8-sig")
+        text = read_member(archive, MANIFEST).decode("utf-8-sig")
     except KeyError as error:
         raise ValueError(f"archive {archive.filename}: holds no {MANIFEST} (columns {', '.join(COLUMNS)})") from error
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise ValueError(f"{where}: unreadable ({error}); download the archive again") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: not UTF-8 ({error}); save it as UTF-8 or download the archive again") from error
+    except ValueError as error:
+        raise ValueError(f"archive {archive.filename}: {error}") from error
     reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if missing:
-        raise ValueError(f"{where}: lacks the column(s) {', '.join(missing)}")
-    entries = [Entry(**{column: row[column] or "" for column in COLUMNS}) for row in reader]
+    try:
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+        if missing:
+            raise ValueError(f"{where}: lacks the column(s) {', '.join(missing)}")
+        entries = [Entry(**{column: row[column] or "" for column in COLUMNS}) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f"{where}: no CSV near line {reader.line_num + 1} ({error}); repair its quotes") from error
     if not entries:
         raise ValueError(f"{where}: lists no picture")
 

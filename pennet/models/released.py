@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import torch
 from torch import Tensor
 
 from pennet.models.pennet import PENNet
+
+REMEDY = "give the file of the authors' generator, gen_NNNNN.pth"
 
 
 def load_released_generator(state_dict_or_path: Mapping[str, Any] | str | Path) -> PENNet:
@@ -21,23 +22,36 @@ def load_released_generator(state_dict_or_path: Mapping[str, Any] | str | Path) 
             `netG`, or the path of such a file. Files are read with `weights_only=True`: no code in them is run.
 
     Raises:
-        ValueError: not a checkpoint of the released generator; names what is missing, unexpected or of another shape.
+        ValueError: no such file, or not a checkpoint of the released generator; names what is missing, unexpected or of
+            another shape.
+        OSError: the file cannot be read; names it.
     """
     source = "state dict"
     if isinstance(state_dict_or_path, str | Path):
         source = str(state_dict_or_path)
+        if not Path(source).is_file():
+            raise ValueError(f"{source}: no such file; {REMEDY}")
         try:
             state_dict_or_path = torch.load(state_dict_or_path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise ValueError(f"{source}: not a PyTorch checkpoint ({error})") from error
+        except OSError:
+            raise
+        except Exception as error:  # bytes that are no pickle can end in any error of the unpickler
+            raise ValueError(f"{source}: not a PyTorch checkpoint ({error}); {REMEDY}") from error
     if not isinstance(state_dict_or_path, Mapping):
-        raise ValueError(f"{source}: holds a {type(state_dict_or_path).__name__}, not a state dict")
-    released: Mapping[str, Any] = state_dict_or_path.get("netG", state_dict_or_path)
-    released = {name.removeprefix("module."): value for name, value in released.items()}
+        raise ValueError(f"{source}: holds a {type(state_dict_or_path).__name__}, not a state dict; {REMEDY}")
+    found = state_dict_or_path.get("netG", state_dict_or_path)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{source}: netG is a {type(found).__name__}, not a state dict; {REMEDY}")
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ValueError(f"{source}: {name!r} is a {type(value).__name__}, not a named tensor; {REMEDY}")
+    released: dict[str, Tensor] = {name.removeprefix("module."): value for name, value in found.items()}
 
     names = released_names()
     weights: dict[str, Tensor] = {ours: released[theirs] for theirs, ours in names.items() if theirs in released}
-    base_width = len(weights["encoder.convs.0.weight"]) if "encoder.convs.0.weight" in weights else 32
+    first = weights.get("encoder.convs.0.weight")
+    # With another shape the width is not in the file, and the shape is among the problems.
+    base_width = len(first) if first is not None and first.shape[1:] == (4, 3, 3) and len(first) >= 4 else 32
     generator = PENNet(num_levels=6, base_width=base_width, attention_mode="released")
     expected = generator.state_dict()
     problems = [f"missing {theirs}" for theirs in names if theirs not in released]
@@ -48,7 +62,7 @@ def load_released_generator(state_dict_or_path: Mapping[str, Any] | str | Path) 
         if theirs in released and released[theirs].shape != expected[ours].shape
     ]
     if problems:
-        raise ValueError(f"{source}: not the released PEN-Net generator: " + "; ".join(problems[:5]))
+        raise ValueError(f"{source}: not the released PEN-Net generator: {'; '.join(problems[:5])}; {REMEDY}")
     generator.load_state_dict(weights)
     return generator.eval()
 

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,3 +105,13 @@ def test_read_rgb_refuses_a_truncated_picture_by_name(tmp_path: Path, kept: int)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ValueError, match=r"broken\.jpg: cannot be read as a picture"):
         read_rgb(path)
+
+
+@pytest.mark.parametrize("read", [read_rgb, read_mask])
+def test_picture_of_too_many_pixels_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Any]
+) -> None:
+    Image.new("L", (30, 30)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # Pillow refuses more than twice as many
+    with pytest.raises(ValueError, match=r"bomb\.png: cannot be read as a (picture|mask) \(.*decompression bomb"):
+        read(tmp_path / "bomb.png")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data.manifest import open_archive, read_manifest
+from pennet.data.manifest import open_archive, read_manifest, read_member
 
 HEADER = "file,group,split,source,sha256\n"
 
@@ -60,4 +60,48 @@ def test_a_truncated_archive_is_named(tmp_path: Path, keep: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(keep if keep > 1 else keep * len(content))])
     with pytest.raises(ValueError, match=r"set\.zip: corrupt or truncated .*; remove it and download it again"):
+        read(path)
+
+
+def spoil(path: Path, at: int, central_at: int, value: int) -> Path:
+    """Sets a byte in the local header of the first member, `images/a.png`, and its twin in the central directory."""
+    content = bytearray(path.read_bytes())
+    content[at] = value
+    content[content.index(b"PK\x01\x02") + central_at] = value
+    path.write_bytes(content)
+    return path
+
+
+def test_encrypted_or_strangely_compressed_member_is_named(tmp_path: Path) -> None:
+    for at, central_at, value in ((6, 8, 1), (8, 10, 99)):  # flag of encryption; unknown method
+        with (
+            open_archive(spoil(archive(tmp_path, HEADER), at, central_at, value)) as opened,
+            pytest.raises(ValueError, match=r"images/a\.png: cannot be unpacked \(.*stored or deflated, without a password"),
+        ):
+            read_member(opened, "images/a.png")
+    damaged = archive(tmp_path, HEADER)
+    damaged.write_bytes(damaged.read_bytes().replace(b"picture", b"pixture", 1))
+    with open_archive(damaged) as opened, pytest.raises(ValueError, match=r"images/a\.png: cannot be unpacked \(Bad CRC-32"):
+        read_member(opened, "images/a.png")
+
+
+def test_encrypted_manifest_is_named(tmp_path: Path) -> None:
+    path = spoil(archive(tmp_path, HEADER, files=()), 6, 8, 1)
+    with pytest.raises(ValueError, match=r"set\.zip: manifest\.csv: cannot be unpacked"):
+        read(path)
+
+
+@pytest.mark.parametrize("rows", ["images/a.png,{long},train,s,1\n", "{long}\n"])
+def test_field_of_endless_length_is_refused_by_name(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(ValueError, match=r"manifest\.csv: no CSV near line 2 \(field larger than field limit"):
+        read(archive(tmp_path, HEADER + rows.format(long="x" * 140_000)))
+    with pytest.raises(ValueError, match=r"manifest\.csv: no CSV near line 1 \(field larger than field limit"):
+        read(archive(tmp_path, "x" * 140_000 + "\n"))
+
+
+def test_manifest_of_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("manifest.csv", HEADER.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"manifest\.csv: not UTF-8"):
         read(path)

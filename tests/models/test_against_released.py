@@ -77,3 +77,40 @@ def test_parameter_counts_are_the_published_ones() -> None:
     assert count(PENNet(num_levels=6, base_width=32)) == 10_231_538
     assert count(PatchDiscriminator(64)) == 4_318_401
     assert PatchDiscriminator(4)(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 27, 27)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"netG": 5}, "netG is a int, not a state dict"),
+        ({"netG": {"dw_conv01.0.weight": 5}}, r"'dw_conv01\.0\.weight' is a int, not a named tensor"),
+        ({3: torch.zeros(1)}, "3 is a Tensor, not a named tensor"),
+        ({"dw_conv01.0.weight": torch.zeros(())}, r"not the released PEN-Net generator: missing dw_conv01\.0\.bias"),
+        ({"dw_conv01.0.weight": torch.zeros(0, 4, 3, 3)}, "not the released PEN-Net generator"),
+        ([], "holds a list, not a state dict"),
+    ],
+)
+def test_released_generator_refuses_what_is_no_state_dict(tmp_path: Path, content: object, message: str) -> None:
+    path = tmp_path / "gen.pth"
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=rf"gen\.pth: .*{message}.*; give the file of the authors' generator"):
+        load_released_generator(path)
+
+
+def test_first_weight_without_dimensions_is_named() -> None:
+    weights = released_weights() | {"dw_conv01.0.weight": torch.zeros(())}
+    with pytest.raises(ValueError, match=r"dw_conv01\.0\.weight has shape \(\), not \(32, 4, 3, 3\)"):
+        load_released_generator(weights)
+
+
+def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "gen.pth", tmp_path):
+        with pytest.raises(ValueError, match=f"{path}: no such file; give the file of the authors' generator"):
+            load_released_generator(path)
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02.", b"\x80\x02}q\x01(X\x01\x00\x00\x00\xff", b"(dp0\nI1\n"])
+def test_bytes_that_end_the_unpickler_early_are_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "gen.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"gen\.pth: not a PyTorch checkpoint"):
+        load_released_generator(tmp_path / "gen.pth")

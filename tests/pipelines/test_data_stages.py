@@ -18,7 +18,10 @@ MASKS = MasksConfig(protocol="centre", seed=7)
 def png(seed: int, size: tuple[int, int] = (48, 40), mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).convert(mode).save(buffer, "PNG")
+    image = Image.fromarray(pixels).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(128)
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipelines import flows
 from tests.pipelines.test_process import is_alive
 from tests.pipelines.toy import make_toy, write_dag
-from tests.project import environment, run
+from tests.project import change_params, environment, run
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,49 @@ def test_flow_lists_the_problems_of_the_parameters_before_it_starts_anything(toy
 
 
 @pytest.mark.slow
-def test_a_terminated_flow_takes_its_stage_with_it(toy: Path) -> None:
+def test_a_wrong_checksum_is_one_message_and_not_tried_again(toy: Path) -> None:
+    write_dag(toy)
+    before = (toy / "dvc.yaml").read_text(), (toy / "params.yaml").read_text()
+    try:
+        (toy / "dvc.yaml").write_text(before[0].replace("echo data > data.txt", "python -m pipelines.download terrain"))
+        change_params(toy, {"sources": {"terrain": {"sha256": "0" * 64}}})
+        result = run(toy, "python", "-m", "pipelines.flows")
+    finally:
+        for name, text in zip(("dvc.yaml", "params.yaml"), before, strict=True):
+            (toy / name).write_text(text)
+    assert result.returncode == 1
+    log = result.stdout + result.stderr
+    assert log.count("Running stage") == 1
+    assert "Retry" not in log
+    assert "Traceback" not in log
+    (last,) = [line for line in result.stderr.splitlines() if line.startswith("benchmark: ")]
+    assert last.startswith("benchmark: download@toy failed with exit status")
+    assert "download terrain: archive" in last
+    assert "it is truncated or another version" in last
+    assert log.count("it is truncated or another version") <= 5  # the stage's line, Prefect's states, the last word
+
+
+@pytest.mark.slow
+def test_a_data_stage_that_fails_for_no_known_reason_is_tried_again(toy: Path) -> None:
+    write_dag(toy)
+    text = (toy / "dvc.yaml").read_text()
+    (toy / "attempts").unlink(missing_ok=True)
+    (toy / "dvc.yaml").write_text(
+        text.replace(
+            "echo data > data.txt", "sh -c 'echo x >> attempts; test $(wc -l < attempts) = 2 && echo data > data.txt'"
+        )
+    )
+    try:
+        result = run(toy, "python", "-m", "pipelines.flows")
+    finally:
+        (toy / "dvc.yaml").write_text(text)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (toy / "attempts").read_text() == "x\nx\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_flow_that_is_ended_takes_its_stage_and_its_server_with_it(toy: Path, end: signal.Signals) -> None:
     write_dag(toy, train="sh -c 'echo $$ > pid; exec sleep 600'")
     (toy / "pid").unlink(missing_ok=True)
     with subprocess.Popen(
@@ -71,10 +113,10 @@ def test_a_terminated_flow_takes_its_stage_with_it(toy: Path) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         pid = wait_for_pid(toy / "pid", process)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(end)
         process.wait(60)
-    deadline = time.monotonic() + 20
-    while is_alive(pid) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while (is_alive(pid) or processes_of(toy)) and time.monotonic() < deadline:
         time.sleep(0.1)
     alive = is_alive(pid)
     if alive:

@@ -1,8 +1,12 @@
 import subprocess
 import sys
+import urllib.error
+from email.message import Message
 from pathlib import Path
 
-from pipelines.params import load_params, stage_sections
+import pytest
+
+from pipelines.params import _is_transient, load_params, stage_sections
 from pipelines.train import run as train_stage
 from tests.project import ROOT
 
@@ -45,3 +49,20 @@ def test_a_stage_outside_the_repository_says_where_to_run(tmp_path: Path) -> Non
     result = stage(tmp_path, "pipelines.prepare", "terrain")
     assert result.returncode == 1
     assert "params.yaml: 1 problem(s)\n  - no such file in" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (None, False),  # a wrong checksum
+        (urllib.error.URLError("no route to host"), True),
+        (TimeoutError(), True),
+        (urllib.error.HTTPError("http://a", 503, "busy", Message(), None), True),
+        (urllib.error.HTTPError("http://a", 404, "not found", Message(), None), False),
+        (FileNotFoundError(), False),
+    ],
+)
+def test_another_try_is_for_what_may_pass(cause: Exception | None, expected: bool) -> None:
+    error = ValueError("archive")
+    error.__cause__ = cause
+    assert _is_transient(error) is expected

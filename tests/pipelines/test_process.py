@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.process import child
+from tests.project import ROOT
 
 FAMILY = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); time.sleep(600)"
 
@@ -29,6 +31,28 @@ def test_child_is_gone_with_its_children_however_the_block_ends() -> None:
     while is_alive(grandchild) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(grandchild)
+
+
+def test_child_is_gone_with_its_children_when_the_parent_is_killed() -> None:
+    parent = f"""
+from pipelines.process import child
+with child([{sys.executable!r}, "-c", {FAMILY!r}]) as process:
+    print(process.pid, flush=True)
+    process.wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        family = [int(process.stdout.readline()) for _ in range(2)]
+        assert all(is_alive(pid) for pid in family)
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        deadline = time.monotonic() + 15
+        while any(is_alive(pid) for pid in family) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        alive = [pid for pid in family if is_alive(pid)]
+        for pid in alive:
+            os.kill(pid, signal.SIGKILL)
+    assert not alive
 
 
 def test_child_that_ends_by_itself_keeps_its_status() -> None:
