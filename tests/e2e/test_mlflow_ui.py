@@ -83,6 +83,7 @@ def test_compare_page_shows_three_methods_and_their_metrics(address: str, runs: 
     page.get_by_text("Comparing 3 Runs").wait_for(timeout=TIMEOUT)
     for run in runs:
         page.get_by_text(run.info.run_name).first.wait_for(timeout=TIMEOUT)
+    page.get_by_text("Parallel Coordinates Plot").first.wait_for(timeout=TIMEOUT)
     page.get_by_text("test/l1_hole").first.wait_for(timeout=TIMEOUT)
     text = page.inner_text("body")
     for run in runs:
