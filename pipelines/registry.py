@@ -21,7 +21,7 @@ REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headle
 
 
 def test_values(report: Report) -> dict[str, float]:
-    """`l1_hole` -> `test/l1_hole`, with its spread, the ends of its interval and its number of images.
+    """`l1_hole` -> `test/l1_hole`, with its spread and the ends of its interval.
 
     Metrics without a value are left out: `test_statuses` has them.
     """
@@ -29,7 +29,7 @@ def test_values(report: Report) -> dict[str, float]:
     for name, metric in report.overall.items():
         if metric.value is None:
             continue
-        parts = {"": metric.value, "_std": metric.std, "_ci_low": metric.ci_low, "_ci_high": metric.ci_high, "_n": metric.n}
+        parts = {"": metric.value, "_std": metric.std, "_ci_low": metric.ci_low, "_ci_high": metric.ci_high}
         values |= {f"test/{name}{suffix}": float(value) for suffix, value in parts.items() if value is not None}
     return values
 

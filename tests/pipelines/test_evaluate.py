@@ -182,7 +182,6 @@ def test_mlflow_gets_values_spreads_counts_and_statuses(project: Path) -> None:
     for name in ("is_efflite0", "kid_efflite0"):
         assert values[f"test/{name}_std"] == report.overall[name].std
     assert "test/fid_efflite0_std" not in values
-    assert values["test/l1_hole_n"] == len(NAMES)
     assert values["test/psnr_ci_low"] == report.overall["psnr"].ci_low
     assert not any("lpips" in name for name in values)
     assert registry.test_statuses(report) == {"test.lpips_alex.status": "unavailable: no weights"}
