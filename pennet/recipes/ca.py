@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -63,11 +64,9 @@ class CARecipe:
         losses: dict[str, Tensor] = {}
         *critic_batches, generator_batch = batch.chunk(self.batches_per_step)
 
-        # Critics: the larger the gap between real pictures and composites, the better they judge.
-        for part in critic_batches:
-            with torch.no_grad(), self.precision():
-                prediction = self.generator(part.image, part.mask).image
-            fake = composite(part.image, prediction.float(), part.mask)
+        # Critics: the larger the gap between real pictures and composites, the better they judge. The generator rests
+        # meanwhile, so it paints for all their updates at once.
+        for part, fake in zip(critic_batches, self._composites(critic_batches), strict=True):
             losses["critic"] = sum(
                 (
                     critic(unreal).mean()
@@ -111,6 +110,15 @@ class CARecipe:
             "picture_critic": self.picture_critic,
             "judging": self.judging,
         }
+
+    def _composites(self, batches: list[Batch]) -> Sequence[Tensor]:
+        """What the generator makes of each batch, without gradients."""
+        if not batches:
+            return []
+        image, mask = (torch.cat(parts) for parts in zip(*((batch.image, batch.mask) for batch in batches), strict=True))
+        with torch.no_grad(), self.precision():
+            prediction = self.generator(image, mask).image
+        return composite(image, prediction.float(), mask).chunk(len(batches))
 
     def _views(self, real: Tensor, fake: Tensor, mask: Tensor) -> list[tuple[nn.Module, Tensor, Tensor, Tensor]]:
         """What each critic sees: the box around the hole, and the whole picture."""

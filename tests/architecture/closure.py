@@ -5,16 +5,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-CARRIERS = {
+CARRIERS = (
     "pennet/atomic.py",  # writes bytes, makes none
-    "pennet/config.py",  # carries values; the values themselves are in `params:`
+    "pennet/config/",  # carries values; the values themselves are in `params:`
     "pipelines/fingerprint.py",
     "pipelines/layout.py",
     "pipelines/params.py",
     "pipelines/registry.py",
     "pipelines/tracking.py",  # records results, changes none
-}
-"""Files that move values and bytes about without changing them: no stage depends on these."""
+)
+"""Files and folders that move values and bytes about without changing them: no stage depends on these."""
 
 
 def import_closure(module_path: str) -> set[str]:
@@ -26,7 +26,7 @@ def import_closure(module_path: str) -> set[str]:
     waiting = [module_path]
     while waiting:
         path = waiting.pop()
-        if path in found or path in CARRIERS:
+        if path in found or path.startswith(CARRIERS):
             continue
         found.add(path)
         waiting += _imported_files(ROOT / path)
