@@ -1,5 +1,7 @@
 """CA's and GntIpt's learning against closed forms and their papers' equations."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,37 @@ def test_ca_takes_its_critic_steps_with_a_batch_each() -> None:
     assert painting.schedule.last_epoch == 2
     rates = [learner.optimizer.param_groups[0]["lr"] for learner in (judging, painting)]
     assert rates == pytest.approx([1e-4, 1e-4])  # both fell at the same generator update
+
+
+def test_ca_critics_learn_as_if_each_batch_were_painted_by_itself() -> None:
+    """Against the paper's order written out: paint a batch, score it, one update of both critics, the next batch."""
+    torch.manual_seed(0)
+    recipe = build_recipe(small_ca(critic_steps=3), SIDE, STEPS, CPU, False)
+    literal = copy.deepcopy(recipe)
+    batch = make_batch(8)
+
+    torch.manual_seed(5)
+    losses = recipe.update(batch)
+
+    torch.manual_seed(5)
+    critics = (literal.box_critic, literal.picture_critic)
+    optimizer = torch.optim.Adam([p for critic in critics for p in critic.parameters()], 1e-3, literal.config.adam_betas)
+    for start in (0, 2, 4):
+        image, mask = batch.image[start : start + 2], batch.mask[start : start + 2]
+        with torch.no_grad():
+            fake = torch.where(mask == 1, literal.generator(image, mask).image, image)
+        loss = torch.zeros(())
+        for critic, view in zip(critics, (lambda x, m=mask: crop_to_hole(x, m), lambda x: x), strict=True):
+            penalty = gradient_penalty(critic, view(image), view(fake), view(mask))
+            loss = loss + critic(view(fake)).mean() - critic(view(image)).mean() + 10 * penalty
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    assert losses["critic"] == pytest.approx(loss.item(), rel=1e-4)
+    for critic, expected in zip((recipe.box_critic, recipe.picture_critic), critics, strict=True):
+        for name, value in critic.state_dict().items():
+            torch.testing.assert_close(value, expected.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
 def test_ca_without_an_adversarial_loss_neither_draws_nor_trains_for_its_critics() -> None:
