@@ -35,12 +35,12 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 
 def test_a_stage_lists_every_problem_of_its_parameters_and_writes_nothing(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text()
-    text = text.replace("image_size_px: 64", "image_size_px: 50").replace("  batch_size: 16", "  batchsize: 16")
+    text = text.replace("image_size_px: 64", "image_size_px: 50").replace("  ema_decay:", "  emadecay:")
     (tmp_path / "params.yaml").write_text(text)
     result = stage(tmp_path, "pipelines.download", "terrain")
     assert result.returncode == 1
-    assert "train.batchsize: unknown key" in result.stderr
-    assert "train.batch_size: missing" in result.stderr
+    assert "train.emadecay: unknown key" in result.stderr
+    assert "train.ema_decay: missing" in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
