@@ -6,7 +6,7 @@ says what it means and in which unit, `limits` below the fields what no type can
 
 from pennet.config.ca import CAConfig
 from pennet.config.gntipt import GntIptConfig
-from pennet.config.limits import DEVICE_PATTERN, MAX_SEED, NAME_PATTERN
+from pennet.config.limits import DEVICE_PATTERN, NAME_PATTERN
 from pennet.config.methods import MethodConfig, recipe_from_mapping
 from pennet.config.pennet import PENNetConfig, smallest_judged_side_px
 from pennet.config.sections import (
@@ -27,7 +27,6 @@ from pennet.config.strict import ConfigError, config_from_mapping
 __all__ = [
     "CLASSICAL_METHODS",
     "DEVICE_PATTERN",
-    "MAX_SEED",
     "NAME_PATTERN",
     "CAConfig",
     "Config",

@@ -75,7 +75,7 @@ class PENNetConfig:
         yield self.attention_mode == "paper" or self.affinity == "cosine", "affinity", "needs attention_mode: paper"
 
     def mismatches_with(self, image_size_px: int, name: str) -> Iterator[str]:
-        """What the size of the images must change for the recipe of that name, ready to print."""
+        """Why images of that size do not suit the recipe of that name: what to print after the size's path."""
         smallest = smallest_judged_side_px(self.discriminator_strides)
         if self.adversarial_weight and image_size_px < smallest:
             yield (
