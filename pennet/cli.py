@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from pennet.errors import UserError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -52,13 +54,13 @@ def inpaint(
         from pennet.seeding import choose_device
 
         if output.suffix.lower() != ".png":
-            raise ValueError(f"{output}: the result is a PNG; choose a name that ends in .png")
+            raise UserError(f"{output}: the result is a PNG; choose a name that ends in .png")
         picture, hole = read_rgb(image), read_mask(mask)
         if not hole.any():
-            raise ValueError(f"{mask}: no hole (no white pixel); paint white what is to be filled")
+            raise UserError(f"{mask}: no hole (no white pixel); paint white what is to be filled")
         generator = load_generator(model).to(choose_device(device))
         save_png(output, fill(generator, picture, hole))
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         _fail(str(error))
 
 
@@ -73,7 +75,7 @@ def pack(
 
     try:
         num_train, num_test, sha256 = pack_folder(photos, archive, test_ratio)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         _fail(str(error))
     typer.echo(f"{archive}: {num_train} training and {num_test} test photos. Add to params.yaml:")
     name, quoted = _dataset_name(archive.stem), "'" + str(archive).replace("'", "''") + "'"
@@ -139,7 +141,7 @@ def evaluate(
             write_report(json, scores.report)
         if csv:
             write_per_image(csv, scores.per_image)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         _fail(str(error))
     _print(scores.report)
 

@@ -18,6 +18,7 @@ from pennet.atomic import replacing, write_json
 from pennet.compositing import composite
 from pennet.config import MethodConfig, recipe_from_mapping
 from pennet.data.images import to_float, to_uint8
+from pennet.errors import UserError
 from pennet.methods import build_generator
 
 WEIGHTS_FILE = "generator.safetensors"
@@ -43,21 +44,21 @@ def load_generator(folder: Path | str) -> nn.Module:
     """Builds the generator saved in a folder, in eval mode on the CPU.
 
     Raises:
-        ValueError: a file is missing, unreadable, or the weights do not fit the configuration.
+        UserError: a file is missing, unreadable, or the weights do not fit the configuration.
     """
     folder = Path(folder)
     try:
         saved = json.loads((folder / CONFIG_FILE).read_text())
         weights = load_file(folder / WEIGHTS_FILE)
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} holds no trained generator: {error.filename} is missing; train one first") from error
+        raise UserError(f"{folder} holds no trained generator: {error.filename} is missing; train one first") from error
     except (json.JSONDecodeError, SafetensorError) as error:
-        raise ValueError(f"{folder} holds no readable generator: {error}") from error
+        raise UserError(f"{folder} holds no readable generator: {error}") from error
     generator = build_generator(recipe_from_mapping(saved, str(folder / CONFIG_FILE)))
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {error}") from error
+        raise UserError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {error}") from error
     return generator.eval()
 
 
@@ -97,18 +98,18 @@ def inpaint(generator: nn.Module, image: NDArray[np.uint8], mask: NDArray[np.uin
         (H, W, 3) uint8: the composite.
 
     Raises:
-        ValueError: shapes or types that do not fit, a mask of other values, or one without any known pixel.
+        UserError: shapes or types that do not fit, a mask of other values, or one without any known pixel.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
+        raise UserError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
     if mask.shape != image.shape[:2]:
-        raise ValueError(f"mask: expected shape {image.shape[:2]} like the image, got {mask.shape}")
+        raise UserError(f"mask: expected shape {image.shape[:2]} like the image, got {mask.shape}")
     values = set(np.unique(mask).tolist())
     if not (values <= {0, 1} or values <= {0, 255}):
-        raise ValueError(f"mask: expected 0 and 1 (or 0 and 255), 1 = hole, got {sorted(values)[:5]}")
+        raise UserError(f"mask: expected 0 and 1 (or 0 and 255), 1 = hole, got {sorted(values)[:5]}")
     hole = mask > 0
     if hole.all():
-        raise ValueError("mask: no pixel is known, there is nothing to inpaint from")
+        raise UserError("mask: no pixel is known, there is nothing to inpaint from")
     device = next(generator.parameters()).device
     picture = to_float(image[None]).to(device)
     mask_tensor = torch.from_numpy(hole[None, None].astype(np.float32)).to(device)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import EvaluateConfig, MethodsConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -44,7 +45,7 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     from pipelines import plots
 
     if not methods.all:
-        raise ValueError("methods: names no method; list at least one in params.yaml")
+        raise UserError("methods: names no method; list at least one in params.yaml")
     reference = REFERENCE if REFERENCE in methods.all else methods.all[0]
     folders: dict[str, list[Path]] = {
         method: [layout.report_dir(dataset, method, seed) for seed in (seeds if method in methods.learned else [None])]

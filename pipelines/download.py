@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pennet.config import SourceConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -12,7 +13,7 @@ def run(dataset: str, *, sources: dict[str, SourceConfig]) -> None:
     from pennet.data.sources import fetch
 
     if dataset not in sources:
-        raise ValueError(f"no entry in sources; known are {', '.join(sources)}")
+        raise UserError(f"no entry in sources; known are {', '.join(sources)}")
     fetch(sources[dataset].archive, sources[dataset].sha256, layout.raw_archive(dataset))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import EvaluateConfig, RuntimeConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -44,7 +45,7 @@ def _load_pairs(dataset: str, outputs: Path) -> Pairs:
     """The test images and masks, mapped from the disk, and the method's composites.
 
     Raises:
-        ValueError: the files do not belong together; names the first that is missing or has another size.
+        UserError: the files do not belong together; names the first that is missing or has another size.
     """
     import numpy as np
 
@@ -57,14 +58,14 @@ def _load_pairs(dataset: str, outputs: Path) -> Pairs:
         missing = [name for name in names if not (folder / f"{name}.png").exists()]
         if missing:
             first = ", ".join(f"{name}.png" for name in missing[:_SHOWN])
-            raise ValueError(f"{folder}: lacks {len(missing)} pictures ({first}); run inpaint again")
+            raise UserError(f"{folder}: lacks {len(missing)} pictures ({first}); run inpaint again")
 
     def composite(i: int) -> np.ndarray:
         path = outputs / "composite" / f"{names[i]}.png"
         picture = read_rgb(path)
         if picture.shape != images[i].shape:
             shapes = f"has shape {picture.shape}, the image {images[i].shape}"
-            raise ValueError(f"{path}: {shapes}; run inpaint again")
+            raise UserError(f"{path}: {shapes}; run inpaint again")
         return picture
 
     return Pairs(names, fake=composite, real=lambda i: np.asarray(images[i]), mask=lambda i: np.asarray(masks[i]))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pennet.errors import UserError
 from pipelines.params import PARAMS_PATH, load_params, read_yaml
 
 DVC_PATH = Path("dvc.yaml")
@@ -43,7 +44,7 @@ def run_fingerprint(dataset: str, method: str, seed: int | None) -> Fingerprint:
         seed: of a training; None for a classical method.
 
     Raises:
-        ValueError: `params.yaml` or `dvc.yaml` cannot be read, or a file that `dvc.yaml` names is missing.
+        UserError: `params.yaml` or `dvc.yaml` cannot be read, or a file that `dvc.yaml` names is missing.
     """
     load_params()  # with its errors, which the plain reading below has not
     learned = seed is not None
@@ -87,7 +88,7 @@ def _ingredients(
                 try:
                     found[f"code.{dependency}"] = hashlib.sha256(Path(dependency).read_bytes()).hexdigest()[:12]
                 except FileNotFoundError as error:
-                    raise ValueError(f"{DVC_PATH}: stage {name} depends on {dependency}, which does not exist") from error
+                    raise UserError(f"{DVC_PATH}: stage {name} depends on {dependency}, which does not exist") from error
     return found
 
 

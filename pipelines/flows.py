@@ -17,6 +17,8 @@ from collections import deque
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from pennet.errors import UserError
+
 # On an empty PREFECT_HOME Prefect's own patience (20 s) is too short for its temporary server.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
@@ -143,7 +145,7 @@ def stage_graph() -> dict[str, set[str]]:
 def _dvc(*arguments: str) -> str:
     result = subprocess.run(["dvc", *arguments], capture_output=True, text=True, env=environment(), check=False)
     if result.returncode:
-        raise RuntimeError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip()}")
+        raise StageError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip()}")
     return result.stdout
 
 
@@ -184,7 +186,7 @@ def main() -> None:
     try:
         load_params()  # before a server is started for nothing
         benchmark()
-    except (ValueError, RuntimeError) as error:
+    except (UserError, StageError) as error:
         sys.exit(f"benchmark: {error}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pennet.errors import UserError
 from pipelines import layout
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def test_set(dataset: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uin
     images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
     masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")
     if not len(names) == len(images) == len(masks):
-        raise ValueError(
+        raise UserError(
             f"{dataset}: {len(names)} test names, {len(images)} images, {len(masks)} masks; repeat prepare, masks"
         )
     return names, images, masks

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from pennet.config import Config, ConfigError, MethodConfig, config_from_mapping
+from pennet.errors import UserError
 
 PARAMS_PATH = Path("params.yaml")
 REASON_VARIABLE = "PENNET_REASON_FILE"
@@ -88,7 +89,7 @@ def stage_main(run: Callable[..., None]) -> None:
             for name in stage_sections(run)
         }
         run(**arguments, **sections)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         stage = Path(inspect.getfile(run)).stem
         message = f"{stage} {' '.join(str(value) for value in arguments.values() if value is not None)}: {error}"
         if reason_file := os.environ.get(REASON_VARIABLE):
@@ -112,5 +113,5 @@ def _is_transient(error: Exception) -> bool:
 
 def _recipe(config: Config, method: str) -> MethodConfig:
     if method not in config.recipes:
-        raise ValueError(f"recipes: has no entry {method!r}; known are {', '.join(config.recipes)}")
+        raise UserError(f"recipes: has no entry {method!r}; known are {', '.join(config.recipes)}")
     return config.recipes[method]

@@ -6,6 +6,7 @@ import hashlib
 import io
 
 from pennet.config import PrepareConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -32,12 +33,12 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
             try:
                 content = read_member(archive, entry.file)
                 if hashlib.sha256(content).hexdigest() != entry.sha256:
-                    raise ValueError(f"{entry.file}: its sha256 is not the manifest's")
+                    raise UserError(f"{entry.file}: its sha256 is not the manifest's")
                 picture = read_rgb(io.BytesIO(content), entry.file)
                 height_px, width_px = picture.shape[:2]
                 if min(height_px, width_px) < size_px:
-                    raise ValueError(f"{entry.file}: {width_px}x{height_px} px is smaller than {size_px} px")
-            except ValueError as error:
+                    raise UserError(f"{entry.file}: {width_px}x{height_px} px is smaller than {size_px} px")
+            except UserError as error:
                 bad.append(str(error))
                 continue
             rows.append(
@@ -58,10 +59,10 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
         licences = {name: read_member(archive, name) for name in licence_names}
     if bad:
         listed = "".join(f"\n  - {problem}" for problem in bad[:10])
-        raise ValueError(f"{len(bad)} of {len(entries)} images cannot be used; repair or remove them:{listed}")
+        raise UserError(f"{len(bad)} of {len(entries)} images cannot be used; repair or remove them:{listed}")
     empty = [split for split in SPLITS if not pictures[split]]
     if empty:
-        raise ValueError(f"the {' and '.join(empty)} split holds no image")
+        raise UserError(f"the {' and '.join(empty)} split holds no image")
 
     with replacing_folder(layout.prepared_dir(dataset)) as fresh:
         for split in SPLITS:

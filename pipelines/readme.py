@@ -6,6 +6,7 @@ import itertools
 import sys
 from pathlib import Path
 
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import load_params
 
@@ -37,10 +38,10 @@ def with_results(text: str, datasets: list[str]) -> str:
     """The README's text with fresh results between its markers.
 
     Raises:
-        ValueError: the markers are gone.
+        UserError: the markers are gone.
     """
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{README}: needs the markers {BEGIN.strip()} and {END.strip()} once each")
+        raise UserError(f"{README}: needs the markers {BEGIN.strip()} and {END.strip()} once each")
     before, rest = text.split(BEGIN)
     return before + BEGIN + "\n" + results(datasets) + "\n" + END + rest.split(END)[1]
 
@@ -50,7 +51,7 @@ def main() -> None:
 
     try:
         write_text(README, with_results(README.read_text(), load_params().datasets))
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.exit(f"readme: {error}")
 
 

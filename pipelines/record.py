@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pennet.errors import UserError
 from pipelines.params import load_params
 
 
@@ -19,7 +20,7 @@ def main() -> None:
                 new = record(dataset, method, seed, config.tracking)
                 name = method if seed is None else f"{method} (seed {seed})"
                 print(f"{name} on {dataset}: {'recorded' if new else 'already recorded'} in {config.tracking.uri}")
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.exit(f"record: {error}")
 
 

@@ -8,6 +8,8 @@ import mlflow.models
 import mlflow.pyfunc
 import numpy as np
 
+from pennet.errors import UserError
+
 
 class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Fills the holes of pictures of any size.
@@ -28,9 +30,9 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
         images, masks = model_input["image"], model_input["mask"]
         if len(images) != len(masks):
-            raise ValueError(f"image holds {len(images)} pictures and mask {len(masks)}; give one mask for each picture")
+            raise UserError(f"image holds {len(images)} pictures and mask {len(masks)}; give one mask for each picture")
         if len(images) == 0:
-            raise ValueError("image holds no picture; give at least one, as uint8 (N, H, W, 3)")
+            raise UserError("image holds no picture; give at least one, as uint8 (N, H, W, 3)")
         return np.stack([inpaint(self.generator, image, mask) for image, mask in zip(images, masks, strict=True)])
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import PARAMS_PATH, load_params, read_yaml, write_yaml
 from pipelines.process import child
@@ -26,17 +27,15 @@ def run(profile: str) -> None:
     """Runs every stage of a profile and copies its comparison.
 
     Raises:
-        ValueError: no such profile, changes that are not committed, or a stage that failed.
+        UserError: no such profile, changes that are not committed, or a stage that failed.
     """
     source = PROFILES / f"{profile}.yaml"
     if not source.exists():
         known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
-        raise ValueError(f"{source} does not exist; known profiles are {known}")
+        raise UserError(f"{source} does not exist; known profiles are {known}")
     config = load_params(source)
     if changes := _git("status", "--porcelain", "--untracked-files=no"):
-        raise ValueError(
-            f"not committed: {', '.join(line.strip() for line in changes.splitlines())}; a study is of a commit"
-        )
+        raise UserError(f"not committed: {', '.join(line.strip() for line in changes.splitlines())}; a study is of a commit")
     folder = layout.study_dir(profile)
     _check_out(folder, _git("rev-parse", "HEAD"))
     write_yaml(folder / PARAMS_PATH, _in_this_store(read_yaml(source)))
@@ -44,7 +43,7 @@ def run(profile: str) -> None:
     for command in (["dvc", "repro"], [sys.executable, "-m", "pipelines.record"]):
         with child(command, cwd=folder) as process:
             if status := process.wait():
-                raise ValueError(f"{' '.join(command[-2:])} ended with exit status {status} in {folder}; mend it, run again")
+                raise UserError(f"{' '.join(command[-2:])} ended with exit status {status} in {folder}; mend it, run again")
     for dataset in config.datasets:
         target = layout.study_report_dir(profile, dataset)
         fresh = target.with_name(f".{target.name}.new")
@@ -82,7 +81,7 @@ def _in_this_store(params: dict[str, dict[str, str]]) -> dict[str, dict[str, str
 def _git(*arguments: str) -> str:
     result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     if result.returncode:
-        raise ValueError(f"git {arguments[0]} failed: {result.stderr.strip()}")
+        raise UserError(f"git {arguments[0]} failed: {result.stderr.strip()}")
     return result.stdout.strip()
 
 
@@ -91,7 +90,7 @@ def main() -> None:
     parser.add_argument("profile", help="a file of profiles/, without .yaml")
     try:
         run(parser.parse_args().profile)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.exit(f"study: {error}")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.fingerprint import Fingerprint, benchmark_fingerprint, run_fingerprint
 from pipelines.params import read_yaml
@@ -129,7 +130,7 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     Idempotent: returns False, having changed nothing, if the run already holds just this.
 
     Raises:
-        ValueError: the files are not there yet, or the store cannot be used.
+        UserError: the files are not there yet, or the store cannot be used.
     """
     import mlflow
 
@@ -141,7 +142,7 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     try:
         report = read_report(report_dir / "metrics.json")
     except FileNotFoundError as error:
-        raise ValueError(f"{error.filename} is missing; run `dvc repro` first") from error
+        raise UserError(f"{error.filename} is missing; run `dvc repro` first") from error
     fingerprint = run_fingerprint(dataset, method, seed)
     files = [report_dir / "metrics.json", *([] if model_dir is None else [model_dir / "generator.safetensors"])]
     content = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
@@ -166,7 +167,7 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
         finally:
             mlflow.end_run()
     except store_errors() as error:
-        raise ValueError(
+        raise UserError(
             f"cannot record in {tracking.uri}: {_first_line(error)}; mend tracking.uri and run it again"
         ) from error
     return True

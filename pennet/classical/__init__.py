@@ -9,6 +9,7 @@ from pennet.classical.biharmonic import fill_with_biharmonic
 from pennet.classical.mean import fill_with_mean
 from pennet.classical.patchmatch import fill_with_patchmatch
 from pennet.classical.telea import fill_with_telea
+from pennet.errors import UserError
 
 
 def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -20,18 +21,18 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
         mask: (H, W) uint8, 1 = hole.
 
     Raises:
-        ValueError: an unknown method, shapes or types that do not fit, or a mask without any known pixel.
+        UserError: an unknown method, shapes or types that do not fit, or a mask without any known pixel.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"{method}: expected an image of uint8 (H, W, 3), got {image.dtype} {image.shape}; convert it")
+        raise UserError(f"{method}: expected an image of uint8 (H, W, 3), got {image.dtype} {image.shape}; convert it")
     if mask.shape != image.shape[:2]:
-        raise ValueError(
+        raise UserError(
             f"{method}: expected a mask of shape {image.shape[:2]} like the image, got {mask.shape}; crop or resize it"
         )
     if not mask.size:
-        raise ValueError(f"{method}: the image of shape {image.shape} has no pixels; leave it out")
+        raise UserError(f"{method}: the image of shape {image.shape} has no pixels; leave it out")
     if mask.all():
-        raise ValueError(f"{method}: no pixel is known, there is nothing to inpaint from")
+        raise UserError(f"{method}: no pixel is known, there is nothing to inpaint from")
     match method:
         case "mean":
             return fill_with_mean(image, mask)
@@ -41,4 +42,4 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
             return fill_with_biharmonic(image, mask)
         case "patchmatch":
             return fill_with_patchmatch(image, mask)
-    raise ValueError(f"unknown classical method {method!r}; known are mean, telea, biharmonic and patchmatch")
+    raise UserError(f"unknown classical method {method!r}; known are mean, telea, biharmonic and patchmatch")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.errors import UserError
+
 PATCH_RADIUS_PX = 3
 """Patches of 7x7 pixels, as in the library's examples."""
 SMALLEST_SIDE_PX = 32
@@ -17,14 +19,14 @@ def fill_with_patchmatch(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> N
     """(H, W, 3), (H, W) 1 = hole -> (H, W, 3), all uint8.
 
     Raises:
-        ValueError: the native library of pypatchmatch cannot be loaded here.
+        UserError: the native library of pypatchmatch cannot be loaded here.
 
     Source: Barnes et al., PatchMatch, 2009, with the completion of Wexler et al., 2007; pypatchmatch's implementation.
     """
     import patchmatch
 
     if not patchmatch.patchmatch_available:
-        raise ValueError("patchmatch: pypatchmatch's native library does not load here; take it out of methods.classical")
+        raise UserError("patchmatch: pypatchmatch's native library does not load here; take it out of methods.classical")
     hole = (mask > 0).astype(np.uint8)
     known = np.where(hole[..., None] > 0, 0, image).astype(np.uint8)
     height, width = hole.shape

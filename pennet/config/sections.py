@@ -147,19 +147,30 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """Where to run. Part of no stage's parameters: it must not change a result."""
+    """Where and how to run. What changes the bits of a training is part of its identity; the others change no result."""
 
     device: str
-    """`auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:N`."""
+    """`auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:N`. The kind, CPU or CUDA, is part of a training's identity."""
     num_threads: int
-    """CPU threads of torch; bits are only repeated at the same number."""
+    """CPU threads of torch. Part of a training's identity: the order of a sum, hence its last bits, depends on it."""
     num_workers: int
-    """Processes that load training images; 0 loads them in the training process."""
+    """Processes that load training images; 0 loads them in the training process. Changes no result."""
+    deterministic: bool
+    """Only kernels that repeat their bits (CUDA; on a CPU they always do). Part of a training's identity."""
+    tf32: bool
+    """TensorFloat-32 products and convolutions on CUDA: 10 bits of mantissa. Part of a training's identity."""
+    cudnn_benchmark: bool
+    """cuDNN tries its algorithms and keeps the fastest, which may differ from run to run. Part of a training's identity."""
 
     def limits(self) -> Limits:
         yield bool(re.fullmatch(DEVICE_PATTERN, self.device)), "device", "is not auto, cpu, cuda or cuda:N"
         yield from positive(self, "num_threads")
         yield from not_negative(self, "num_workers")
+        yield (
+            not (self.deterministic and self.cudnn_benchmark),
+            "cudnn_benchmark",
+            "with runtime.deterministic: true would choose kernels anew in every run; set one of them to false",
+        )
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
+from pennet.errors import UserError
+
 T = TypeVar("T")
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Bad values in a configuration, all of them in one message, each named by its path."""
 
     def __init__(self, problems: list[str], source: str = "configuration"):

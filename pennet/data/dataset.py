@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pennet.data.images import to_float
 from pennet.data.masks import Mask
+from pennet.errors import UserError
 
 EpochAndIndex = tuple[int, int]
 
@@ -108,7 +109,7 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
 
     def __init__(self, num_images: int, batch_size: int, seed: int, first_step: int, last_step: int):
         if num_images < 1:
-            raise ValueError("the training split holds no image")
+            raise UserError("the training split holds no image")
         self.num_images = num_images
         self.batch_size = batch_size
         self.seed = seed

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from pennet.errors import UserError
+
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
 
@@ -40,7 +42,7 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
     followed; transparency is refused, because what lies under it is anybody's guess.
 
     Raises:
-        ValueError: not a picture, truncated, too large, transparent, or of 32-bit numbers without a known white; names the
+        UserError: not a picture, truncated, too large, transparent, or of 32-bit numbers without a known white; names the
         file.
     """
     path = name or file
@@ -53,7 +55,7 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
             _check_depth(image, path)
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except UNREADABLE as error:
-        raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
+        raise UserError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -62,7 +64,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     A picture with no other values than 0 and 1 is a mask as arrays hold it: 1 = hole.
 
     Raises:
-        ValueError: not a picture, truncated, too large, transparent, of 32-bit numbers, or with a brightest value that is
+        UserError: not a picture, truncated, too large, transparent, of 32-bit numbers, or with a brightest value that is
         neither 1 nor above mid-grey; names the file.
     """
     try:
@@ -74,11 +76,11 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
                 _check_depth(image, path)
             grey = _grey_16(image) if is_16 else np.array(ImageOps.exif_transpose(image).convert("L"))
     except UNREADABLE as error:
-        raise ValueError(f"{path}: cannot be read as a mask ({error}); repair or remove it") from error
+        raise UserError(f"{path}: cannot be read as a mask ({error}); repair or remove it") from error
     brightest, middle = int(grey.max()), np.iinfo(grey.dtype).max // 2
     if 1 < brightest <= middle:
         needed = f"holes must be white (above {middle}), or 1 where the rest is 0"
-        raise ValueError(f"{path}: brightest value {brightest}; {needed}")
+        raise UserError(f"{path}: brightest value {brightest}; {needed}")
     return (grey > (0 if brightest <= 1 else middle)).astype(np.uint8)
 
 
@@ -87,13 +89,13 @@ def _check_opaque(image: Image.Image, path: object) -> None:
     if not image.has_transparency_data:
         return
     if image.mode.startswith("I;16") or image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-        raise ValueError(f"{path}: has transparency; flatten it onto a background first")
+        raise UserError(f"{path}: has transparency; flatten it onto a background first")
 
 
 def _check_depth(image: Image.Image, path: object) -> None:
     """Raises ValueError for modes whose white is not known: Pillow would clip them at 255."""
     if image.mode in ("I", "F"):
-        raise ValueError(f"{path}: 32-bit numbers (mode {image.mode}) have no known white; save it with 8 or 16 bits")
+        raise UserError(f"{path}: 32-bit numbers (mode {image.mode}) have no known white; save it with 8 or 16 bits")
 
 
 def _grey_16(image: Image.Image) -> NDArray[np.uint16]:

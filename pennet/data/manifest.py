@@ -11,6 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pennet.errors import UserError
+
 MANIFEST = "manifest.csv"
 COLUMNS = ("file", "group", "split", "source", "sha256")
 SPLITS = ("train", "test")
@@ -38,14 +40,14 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     """Opens a zip archive.
 
     Raises:
-        ValueError: missing, truncated or not a zip archive; names it.
+        UserError: missing, truncated or not a zip archive; names it.
     """
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
-        raise ValueError(f"archive {path}: no such file; run the download stage") from error
+        raise UserError(f"archive {path}: no such file; run the download stage") from error
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
-        raise ValueError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
+        raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -53,42 +55,42 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
     Raises:
         KeyError: there is none of this name.
-        ValueError: damaged, encrypted, or compressed in a way that Python does not know; names it.
+        UserError: damaged, encrypted, or compressed in a way that Python does not know; names it.
     """
     try:
         return archive.read(name)
     except RuntimeError as error:  # encrypted; or, as a NotImplementedError, of an unknown compression
-        raise ValueError(f"{name}: cannot be unpacked ({error}); pack it stored or deflated, without a password") from error
+        raise UserError(f"{name}: cannot be unpacked ({error}); pack it stored or deflated, without a password") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise ValueError(f"{name}: cannot be unpacked ({error}); download or pack the archive again") from error
+        raise UserError(f"{name}: cannot be unpacked ({error}); download or pack the archive again") from error
 
 
 def read_manifest(archive: zipfile.ZipFile) -> list[Entry]:
     """Reads and checks the archive's `manifest.csv`, in its own order.
 
     Raises:
-        ValueError: an unreadable list, missing columns, unknown splits, files that are listed twice, absent or outside the
+        UserError: an unreadable list, missing columns, unknown splits, files that are listed twice, absent or outside the
             archive, names that would collide, groups in two splits; names the first few of each.
     """
     where = f"{archive.filename}:{MANIFEST}"
     try:
         text = read_member(archive, MANIFEST).decode("utf-8-sig")
     except KeyError as error:
-        raise ValueError(f"archive {archive.filename}: holds no {MANIFEST} (columns {', '.join(COLUMNS)})") from error
+        raise UserError(f"archive {archive.filename}: holds no {MANIFEST} (columns {', '.join(COLUMNS)})") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: not UTF-8 ({error}); save it as UTF-8 or download the archive again") from error
-    except ValueError as error:
-        raise ValueError(f"archive {archive.filename}: {error}") from error
+        raise UserError(f"{where}: not UTF-8 ({error}); save it as UTF-8 or download the archive again") from error
+    except UserError as error:
+        raise UserError(f"archive {archive.filename}: {error}") from error
     reader = csv.DictReader(io.StringIO(text))
     try:
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
         if missing:
-            raise ValueError(f"{where}: lacks the column(s) {', '.join(missing)}")
+            raise UserError(f"{where}: lacks the column(s) {', '.join(missing)}")
         entries = [Entry(**{column: row[column] or "" for column in COLUMNS}) for row in reader]
     except csv.Error as error:
-        raise ValueError(f"{where}: no CSV near line {reader.line_num + 1} ({error}); repair its quotes") from error
+        raise UserError(f"{where}: no CSV near line {reader.line_num + 1} ({error}); repair its quotes") from error
     if not entries:
-        raise ValueError(f"{where}: lists no picture")
+        raise UserError(f"{where}: lists no picture")
 
     present = set(archive.namelist())
     splits_of_group: dict[str, set[str]] = defaultdict(set)
@@ -111,5 +113,5 @@ def read_manifest(archive: zipfile.ZipFile) -> list[Entry]:
         if items
     ]
     if problems:
-        raise ValueError(f"{where}: " + "; ".join(problems))
+        raise UserError(f"{where}: " + "; ".join(problems))
     return entries

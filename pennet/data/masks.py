@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pennet.errors import UserError
+
 Mask = NDArray[np.uint8]
 
 
@@ -126,7 +128,7 @@ def irregular(seed: int, index: int, height: int, width: int) -> Mask:
         height, width: at least 16 px, or the smallest bins may be out of reach.
 
     Raises:
-        ValueError: no mask of this size falls into the bin.
+        UserError: no mask of this size falls into the bin.
     """
     low, high = IRREGULAR_BINS[index % len(IRREGULAR_BINS)]
     rng = np.random.default_rng([seed, index])
@@ -136,4 +138,4 @@ def irregular(seed: int, index: int, height: int, width: int) -> Mask:
             mask |= _stroke(rng, height, width)
         if mask.mean() <= high:
             return mask
-    raise ValueError(f"no free-form mask of {width}x{height} px has a hole ratio from {low} to {high}; use larger images")
+    raise UserError(f"no free-form mask of {width}x{height} px has a hole ratio from {low} to {high}; use larger images")

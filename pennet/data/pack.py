@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pennet.atomic import replacing
 from pennet.data.manifest import COLUMNS, MANIFEST
+from pennet.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same photos give the same bytes, whenever they are packed
@@ -30,17 +31,17 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> tuple[int, int, str]
         Numbers of training and test photos, and the archive's sha256.
 
     Raises:
-        ValueError: no photos, two files of one name, an unreadable one, or an empty split.
+        UserError: no photos, two files of one name, an unreadable one, or an empty split.
     """
     from pennet.data.images import read_rgb
 
     if not 0 < test_ratio < 1:
-        raise ValueError(f"test ratio {test_ratio}: must be between 0 and 1")
+        raise UserError(f"test ratio {test_ratio}: must be between 0 and 1")
     if not photos.is_dir():
-        raise ValueError(f"{photos}: no such folder")
+        raise UserError(f"{photos}: no such folder")
     files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not files:
-        raise ValueError(f"{photos}: holds no photo ({', '.join(SUFFIXES)})")
+        raise UserError(f"{photos}: holds no photo ({', '.join(SUFFIXES)})")
     text, counts = io.StringIO(), {"train": 0, "test": 0}
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -50,7 +51,7 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> tuple[int, int, str]
             for path in files:
                 first = names.setdefault(path.stem, path)
                 if first != path:
-                    raise ValueError(f"{first} and {path} share the name {path.stem!r}; rename one")
+                    raise UserError(f"{first} and {path} share the name {path.stem!r}; rename one")
                 content = path.read_bytes()
                 read_rgb(io.BytesIO(content), str(path))
                 checksum = hashlib.sha256(content).hexdigest()
@@ -64,7 +65,7 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> tuple[int, int, str]
             target.writestr(zipfile.ZipInfo(MANIFEST, _FIXED_TIME), text.getvalue())
         empty = [split for split, count in counts.items() if not count]
         if empty:
-            raise ValueError(
+            raise UserError(
                 f"{photos}: {len(files)} photo(s) leave the {' and '.join(empty)} split empty;"
                 " add photos, split large subfolders or change the test ratio"
             )

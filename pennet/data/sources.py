@@ -11,6 +11,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from pennet.atomic import replacing
+from pennet.errors import UserError
 
 TIMEOUT_SECONDS = 60
 CHUNK_BYTES = 1 << 20
@@ -25,7 +26,7 @@ def fetch(archive: str, sha256: str, destination: Path) -> None:
         destination: where it goes.
 
     Raises:
-        ValueError: no such file, an HTTP error, a broken connection, or another checksum; nothing is left behind.
+        UserError: no such file, an HTTP error, a broken connection, or another checksum; nothing is left behind.
     """
     with replacing(destination) as temporary:
         digest = hashlib.sha256()
@@ -38,13 +39,13 @@ def fetch(archive: str, sha256: str, destination: Path) -> None:
                         target.write(chunk)
                         progress.update(len(chunk))
         except FileNotFoundError as error:
-            raise ValueError(f"archive {archive}: no such file; correct sources in params.yaml") from error
+            raise UserError(f"archive {archive}: no such file; correct sources in params.yaml") from error
         except urllib.error.HTTPError as error:
-            raise ValueError(f"archive {archive}: the server answers {error.code} {error.reason}") from error
+            raise UserError(f"archive {archive}: the server answers {error.code} {error.reason}") from error
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            raise ValueError(f"archive {archive}: cannot be downloaded ({error}); try again later") from error
+            raise UserError(f"archive {archive}: cannot be downloaded ({error}); try again later") from error
         if digest.hexdigest() != sha256:
-            raise ValueError(
+            raise UserError(
                 f"archive {archive}: sha256 is {digest.hexdigest()}, expected {sha256};"
                 " it is truncated or another version: fetch it again or correct sources in params.yaml"
             )

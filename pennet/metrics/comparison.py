@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pennet.errors import UserError
 from pennet.metrics.pixel import Values
 from pennet.metrics.report import MetricResult, Report
 from pennet.metrics.seeds import Trials
@@ -142,7 +143,7 @@ def _check_same_images(trials: Mapping[str, Trials], reference: str) -> None:
             }
             wrong = [what for what, same in checks.items() if not same]
             if wrong:
-                raise ValueError(
+                raise UserError(
                     f"{method} and {reference} were scored with different {' and '.join(wrong)};"
                     " evaluate both again with the same data and parameters"
                 )

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pennet.data.images import Picture, read_mask, read_rgb
+from pennet.errors import UserError
 from pennet.metrics.scoring import Pairs
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -28,7 +29,7 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
         masks: holes white (brighter than mid-grey) on black; None if there are none.
 
     Raises:
-        ValueError: no such folder, no pictures, names without a partner, a result or mask of another size than its truth, or
+        UserError: no such folder, no pictures, names without a partner, a result or mask of another size than its truth, or
         truths of different sizes.
     """
     given = {"real": real, "fake": fake} | ({} if masks is None else {"masks": masks})
@@ -68,18 +69,18 @@ def _check_sizes(names: list[str], files: dict[str, dict[str, Path]]) -> None:
         text = _first(f"{path} ({w}x{h})" for path, (w, h), _ in odd)
         name = odd[0][2]
         truth = f"{files['real'][name]} ({'x'.join(map(str, real[name]))})"
-        raise ValueError(f"a result and a mask must have the size of their truth, here {truth}; resize {text}")
+        raise UserError(f"a result and a mask must have the size of their truth, here {truth}; resize {text}")
     others = [f"{files['real'][name]} ({w}x{h})" for name, (w, h) in real.items() if (w, h) != real[names[0]]]
     if others:
         first = f"{files['real'][names[0]]} ({'x'.join(map(str, real[names[0]]))})"
         text = f"all pictures must have one size, that of {first}; evaluate other sizes by themselves: {_first(others)}"
-        raise ValueError(text)
+        raise UserError(text)
 
 
 def _pictures(folder: Path, others: list[Path]) -> dict[str, Path]:
     """By name, with subfolders; not what lies in one of the other folders, if that is a subfolder of this one."""
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder")
+        raise UserError(f"{folder}: no such folder")
     inner = [other for other in others if other.is_relative_to(folder) and other != folder]
     files = sorted(
         path
@@ -87,11 +88,11 @@ def _pictures(folder: Path, others: list[Path]) -> dict[str, Path]:
         if path.suffix.lower() in SUFFIXES and not any(path.is_relative_to(other) for other in inner)
     )
     if not files:
-        raise ValueError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) in this folder")
+        raise UserError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) in this folder")
     by_name = {_name(path, folder): path for path in files}
     doubles = [str(path.relative_to(folder)) for path in files if by_name[_name(path, folder)] != path]
     if doubles:
-        raise ValueError(f"{folder}: pictures that differ only in their suffix: {_first(doubles)}; keep one of each")
+        raise UserError(f"{folder}: pictures that differ only in their suffix: {_first(doubles)}; keep one of each")
     return by_name
 
 
@@ -105,7 +106,7 @@ def _check_names(real: Path, expected: set[str], folder: Path, found: set[str]) 
         parts = [f"{folder} lacks {len(missing)} of them: {_first(missing)}"] * bool(missing)
         parts += [f"{folder} has {len(extra)} that {real} lacks: {_first(extra)}"] * bool(extra)
         counts = f"{len(expected)} pictures against {len(found)}"
-        raise ValueError(f"file names without suffix must match {real} ({counts}): {'; '.join(parts)}")
+        raise UserError(f"file names without suffix must match {real} ({counts}): {'; '.join(parts)}")
 
 
 def _size_px(path: Path) -> tuple[int, int]:
@@ -116,7 +117,7 @@ def _size_px(path: Path) -> tuple[int, int]:
             on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
             return (height, width) if on_its_side else (width, height)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
+        raise UserError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
 
 
 def _first(items: Iterable[str]) -> str:

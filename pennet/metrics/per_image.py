@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pennet.atomic import write_text
+from pennet.errors import UserError
 from pennet.metrics.pixel import Values
 
 
@@ -38,16 +39,16 @@ def read_per_image(path: Path) -> PerImage:
     """Reads what `write_per_image` wrote, bit for bit.
 
     Raises:
-        ValueError: a cell is not a number, or a row has another length than the header.
+        UserError: a cell is not a number, or a row has another length than the header.
         OSError: it cannot be read.
     """
     with path.open(newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if header[:1] != ["name"]:
-        raise ValueError(f"{path}: the first column must be 'name', got {header[:1]}; run the evaluation again")
+        raise UserError(f"{path}: the first column must be 'name', got {header[:1]}; run the evaluation again")
     bad = [i for i, row in enumerate(rows, start=2) if len(row) != len(header)]
     if bad:
-        raise ValueError(f"{path}: line {bad[0]} has not {len(header)} cells; run the evaluation again")
+        raise UserError(f"{path}: line {bad[0]} has not {len(header)} cells; run the evaluation again")
     try:
         columns = {
             key: np.array([float(row[i]) if row[i] else np.nan for row in rows], dtype=np.float64)
@@ -55,5 +56,5 @@ def read_per_image(path: Path) -> PerImage:
             if i > 0
         }
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; run the evaluation again") from error
+        raise UserError(f"{path}: {error}; run the evaluation again") from error
     return PerImage([row[0] for row in rows], columns.pop("hole_ratio", None), columns)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pennet.config import EvaluateConfig
+from pennet.errors import UserError
 from pennet.metrics import pixel
 from pennet.metrics.distribution import (
     frechet_distance,
@@ -93,10 +94,10 @@ def score(pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir:
         The report, and the values of every image in the order of `pairs`.
 
     Raises:
-        ValueError: there are no images, or a picture has not the shape of the first ground truth.
+        UserError: there are no images, or a picture has not the shape of the first ground truth.
     """
     if len(pairs) == 0:
-        raise ValueError("there are no images to score")
+        raise UserError("there are no images to score")
     height_px, width_px = pairs.real(0).shape[:2]
     missing: list[MetricResult] = []
     if min(height_px, width_px) < WINDOW_PX:
@@ -161,7 +162,7 @@ def score_images(pairs: Pairs, nets: list[LPIPS], batch_size: int) -> PerImage:
     """The metrics that every image has for itself, in the order of the images.
 
     Raises:
-        ValueError: a picture or mask has not the shape of the first ground truth.
+        UserError: a picture or mask has not the shape of the first ground truth.
     """
     shape = pairs.real(0).shape
     starts = range(0, len(pairs), batch_size)
@@ -194,7 +195,7 @@ def _stack(load: LoadImage, indices: range, names: list[str], what: str, shape: 
         image = load(i)
         if image.shape != shape:
             needed = f"the first ground truth needs {shape}"
-            raise ValueError(f"{names[i]}: has shape {image.shape} ({what}), {needed}; all must have one size")
+            raise UserError(f"{names[i]}: has shape {image.shape} ({what}), {needed}; all must have one size")
         images.append(image)
     return np.stack(images)
 

@@ -10,11 +10,12 @@ import urllib.request
 from pathlib import Path
 
 from pennet.atomic import replacing
+from pennet.errors import UserError
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
 
 
-class WeightsUnavailable(ValueError):
+class WeightsUnavailable(UserError):
     """Weights that cannot be had here: why, and how to get them. Reports say so; nothing replaces them."""
 
 

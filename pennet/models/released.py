@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pennet.errors import UserError
 from pennet.models.pennet import PENNet
 
 REMEDY = "give the file of the authors' generator, gen_NNNNN.pth"
@@ -22,7 +23,7 @@ def load_released_generator(state_dict_or_path: Mapping[str, Any] | str | Path) 
             `netG`, or the path of such a file. Files are read with `weights_only=True`: no code in them is run.
 
     Raises:
-        ValueError: no such file, or not a checkpoint of the released generator; names what is missing, unexpected or of
+        UserError: no such file, or not a checkpoint of the released generator; names what is missing, unexpected or of
             another shape.
         OSError: the file cannot be read; names it.
     """
@@ -30,21 +31,21 @@ def load_released_generator(state_dict_or_path: Mapping[str, Any] | str | Path) 
     if isinstance(state_dict_or_path, str | Path):
         source = str(state_dict_or_path)
         if not Path(source).is_file():
-            raise ValueError(f"{source}: no such file; {REMEDY}")
+            raise UserError(f"{source}: no such file; {REMEDY}")
         try:
             state_dict_or_path = torch.load(state_dict_or_path, map_location="cpu", weights_only=True)
         except OSError:
             raise
         except Exception as error:  # bytes that are no pickle can end in any error of the unpickler
-            raise ValueError(f"{source}: not a PyTorch checkpoint ({error}); {REMEDY}") from error
+            raise UserError(f"{source}: not a PyTorch checkpoint ({error}); {REMEDY}") from error
     if not isinstance(state_dict_or_path, Mapping):
-        raise ValueError(f"{source}: holds a {type(state_dict_or_path).__name__}, not a state dict; {REMEDY}")
+        raise UserError(f"{source}: holds a {type(state_dict_or_path).__name__}, not a state dict; {REMEDY}")
     found = state_dict_or_path.get("netG", state_dict_or_path)
     if not isinstance(found, Mapping):
-        raise ValueError(f"{source}: netG is a {type(found).__name__}, not a state dict; {REMEDY}")
+        raise UserError(f"{source}: netG is a {type(found).__name__}, not a state dict; {REMEDY}")
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(f"{source}: {name!r} is a {type(value).__name__}, not a named tensor; {REMEDY}")
+            raise UserError(f"{source}: {name!r} is a {type(value).__name__}, not a named tensor; {REMEDY}")
     released: dict[str, Tensor] = {name.removeprefix("module."): value for name, value in found.items()}
 
     names = released_names()
@@ -62,7 +63,7 @@ def load_released_generator(state_dict_or_path: Mapping[str, Any] | str | Path) 
         if theirs in released and released[theirs].shape != expected[ours].shape
     ]
     if problems:
-        raise ValueError(f"{source}: not the released PEN-Net generator: {'; '.join(problems[:5])}; {REMEDY}")
+        raise UserError(f"{source}: not the released PEN-Net generator: {'; '.join(problems[:5])}; {REMEDY}")
     generator.load_state_dict(weights)
     return generator.eval()
 

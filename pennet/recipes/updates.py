@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
+from pennet.errors import UserError
+
 
 class Learner:
     """Networks that learn together: their optimiser and its step-size schedule.
@@ -71,12 +73,12 @@ class Precision:
     """Opens autocast regions: bfloat16 on CUDA where it is asked for, plain float32 elsewhere.
 
     Raises:
-        ValueError: mixed precision is asked for on another device than CUDA.
+        UserError: mixed precision is asked for on another device than CUDA.
     """
 
     def __init__(self, mixed: bool, device: torch.device):
         if mixed and device.type != "cuda":
-            raise ValueError(f"train.mixed_precision: true needs a CUDA device, and this run is on {device.type}")
+            raise UserError(f"train.mixed_precision: true needs a CUDA device, and this run is on {device.type}")
         self.mixed = mixed
         self.device_type = device.type
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pennet.atomic import write_json
+from pennet.errors import UserError
 
 if TYPE_CHECKING:
     from pennet.data.dataset import Batch
@@ -50,14 +51,14 @@ def read_plan(path: Path) -> int | None:
     """The planned number of steps, or None where none was planned yet.
 
     Raises:
-        ValueError: the file is unreadable.
+        UserError: the file is unreadable.
     """
     try:
         return int(json.loads(path.read_text())["steps"])
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} holds no plan ({error!r}); remove it and the checkpoints beside it to start anew"
         ) from error
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pennet.atomic import replacing
+from pennet.errors import UserError
 
 KEPT = 2
 Identity = Mapping[str, str]
@@ -44,20 +45,20 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, Any]
     """Reads a checkpoint of exactly this identity: (step, state), tensors on the CPU.
 
     Raises:
-        ValueError: unreadable, or of another configuration; names what differs.
+        UserError: unreadable, or of another configuration; names what differs.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         step, saved, state = content["step"], content["identity"], content["state"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
-        raise ValueError(f"checkpoint {path} cannot be read ({error}); remove it to go on from an older one") from error
+        raise UserError(f"checkpoint {path} cannot be read ({error}); remove it to go on from an older one") from error
     differences = [
         f"{key}: {saved.get(key, 'absent')} there, {identity.get(key, 'absent')} here"
         for key in sorted({*saved, *identity})
         if saved.get(key) != identity.get(key)
     ]
     if differences:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {path} is of another configuration: {'; '.join(differences)}."
             " Restore that configuration, or remove the checkpoint to start anew"
         )

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pennet.atomic import write_json
+from pennet.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ def read_cost(path: Path) -> Cost:
     """Reads what `write_cost` wrote.
 
     Raises:
-        ValueError: the file is missing or of another form.
+        UserError: the file is missing or of another form.
     """
     try:
         return Cost(**json.loads(path.read_text()))
     except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing; run the train stage first") from error
+        raise UserError(f"{path} is missing; run the train stage first") from error
     except (json.JSONDecodeError, TypeError) as error:
-        raise ValueError(f"{path} holds no training cost ({error}); run the train stage again") from error
+        raise UserError(f"{path} holds no training cost ({error}); run the train stage again") from error

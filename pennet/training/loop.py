@@ -17,6 +17,7 @@ from tqdm import tqdm
 from pennet.config import TrainConfig
 from pennet.data.dataset import Batch
 from pennet.data.masks import Mask
+from pennet.errors import UserError
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
 from pennet.training.cost import peak_memory_mib
 
@@ -71,7 +72,7 @@ class TrainResult:
     """See `Cost`; the highest of all parts of an interrupted run."""
 
 
-class TrainingStopped(ValueError):
+class TrainingStopped(UserError):
     """Training cannot go on; the message names the step and the last good checkpoint."""
 
 

@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 CARRIERS = (
     "pennet/atomic.py",  # writes bytes, makes none
+    "pennet/errors.py",
     "pennet/config/",  # carries values; the values themselves are in `params:`
     "pipelines/fingerprint.py",
     "pipelines/layout.py",
