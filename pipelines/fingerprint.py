@@ -1,102 +1,152 @@
-"""What a run is: a digest of the data, the parameters and the code that made it, read from `dvc.yaml` and `params.yaml`.
+"""What a training is, and what a benchmark is: digests that are equal where the results are.
 
-It names the resume folder of a training and finds a run again in MLflow. It is the same before and after a stage has run,
-and cheap: no stage is run, no large file is read.
+A training is its parameters, its data, the meaning of its code and what changes its bits; the digest of that names its
+checkpoints and finds it again. A benchmark is its content: test pictures, masks, and the settings that change a score.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pennet.config import Config
 from pennet.errors import UserError
-from pipelines.params import PARAMS_PATH, load_params, read_yaml
+from pipelines import layout
+from pipelines.meaning import file_of, meaning, reachable
 
-DVC_PATH = Path("dvc.yaml")
-TRAINING_STAGES = ("download", "prepare", "train")
-LEARNED_STAGES = (*TRAINING_STAGES, "masks", "inpaint", "evaluate")
-BENCHMARK_STAGES = ("download", "prepare", "masks", "evaluate-classical")
-CLASSICAL_STAGES = ("download", "prepare", "masks", "inpaint-classical", "evaluate-classical")
+CADENCE = ("log_every_steps", "sample_every_steps", "num_samples", "checkpoint_every_steps")
+"""Parameters of `train` that say when to look and to save, and change no weight."""
+SCORE_SETTINGS = ("seed", "is_splits", "kid_subsets", "kid_subset_size")
+"""Parameters of `evaluate` that change the value of a score; the others add columns, intervals or pictures."""
 
-
-@dataclass(frozen=True)
-class Fingerprint:
-    training: str
-    """Digest of what decides the weights; empty for a classical method."""
-    run: str
-    """Digest of what decides the weights and the test metrics."""
-    identity: dict[str, str]
-    """What decides the weights, readable: flat parameters, the archive's checksum and a digest of each source file."""
-    parameters: dict[str, str]
-    """Every parameter of every stage of the run, flat: `train.steps` -> `400`."""
+Identity = Mapping[str, str]
+"""Flat and readable: `train.steps` -> `540`, `code.pennet/models/pennet.py` -> a digest."""
 
 
-def run_fingerprint(dataset: str, method: str, seed: int | None) -> Fingerprint:
-    """Fingerprint of (data set, method, seed) with the parameters and the code as they are now.
+def training_identity(dataset: str, method: str, seed: int, config: Config) -> dict[str, str]:
+    """All that decides the weights of (data set, method, seed), as configured now.
+
+    Cheap: no picture is read.
 
     Args:
-        dataset: its name.
-        method: a recipe's name, or a classical method.
-        seed: of a training; None for a classical method.
+        dataset: its name; it must be prepared.
+        method: a recipe's name.
+        seed: of the training.
+        config: the parameters.
 
     Raises:
-        UserError: `params.yaml` or `dvc.yaml` cannot be read, or a file that `dvc.yaml` names is missing.
+        UserError: the data are not prepared yet, or the device that is asked for is not there.
     """
-    load_params()  # with its errors, which the plain reading below has not
-    learned = seed is not None
-    params, stages = read_yaml(PARAMS_PATH), read_yaml(DVC_PATH)["stages"]
-    training = _ingredients(TRAINING_STAGES, stages, params, dataset, method, seed) if learned else {}
-    whole = _ingredients(LEARNED_STAGES if learned else CLASSICAL_STAGES, stages, params, dataset, method, seed)
-    return Fingerprint(
-        training=_digest(training) if learned else "",
-        run=_digest(whole),
-        identity=training,
-        parameters={key: value for key, value in whole.items() if not key.startswith("code.")},
-    )
+    from pennet.seeding import numerics
+
+    recipe = config.recipes[method]
+    train = {key: value for key, value in config.train.model_dump().items() if key not in CADENCE}
+    roots = ["pipelines/train.py", *_parts_of(recipe.method), _mask_file(recipe.training_mask)]
+    return {
+        "dataset": dataset,
+        "method": method,
+        "seed": str(seed),
+        "prepare.image_size_px": str(config.prepare.image_size_px),
+        "data.train": data_digest(dataset, "train"),
+        **_flat("train", train),
+        **_flat("recipe", recipe.model_dump()),
+        **_flat("runtime", numerics(config.runtime)),
+        **_code(roots),
+    }
 
 
-def benchmark_fingerprint(dataset: str) -> str:
-    """Digest of the test images, the masks and the way of scoring: equal for runs whose metrics can be compared."""
-    params, stages = read_yaml(PARAMS_PATH), read_yaml(DVC_PATH)["stages"]
-    return _digest(_ingredients(BENCHMARK_STAGES, stages, params, dataset, method="", seed=None))
+def classical_identity(dataset: str, method: str) -> dict[str, str]:
+    """All that decides what a classical method paints, but for the pictures and the masks."""
+    return {"dataset": dataset, "method": method, **_code(["pipelines/inpaint_classical.py", *_parts_of(method)])}
 
 
-def _ingredients(
-    names: tuple[str, ...],
-    stages: Mapping[str, Any],
-    params: Mapping[str, Any],
-    dataset: str,
-    method: str,
-    seed: int | None,
-) -> dict[str, str]:
-    found = {"dataset": dataset, "method": method} | ({} if seed is None else {"seed": str(seed)})
-    for name in names:
-        stage = stages[name].get("do", stages[name])
-        for section in stage.get("params", []):
-            if section == "sources.${item}":  # what the archive holds counts, not where it was fetched
-                found["data.sha256"] = params["sources"][dataset]["sha256"]
-            elif section == "recipes.${item.method}":
-                found |= _flat("recipe", params["recipes"][method])
-            else:
-                found |= _flat(section, params[section])
-        for dependency in stage["deps"]:
-            if dependency.endswith(".py"):
-                try:
-                    found[f"code.{dependency}"] = hashlib.sha256(Path(dependency).read_bytes()).hexdigest()[:12]
-                except FileNotFoundError as error:
-                    raise UserError(f"{DVC_PATH}: stage {name} depends on {dependency}, which does not exist") from error
-    return found
+def benchmark_content(dataset: str, config: Config) -> dict[str, str]:
+    """What makes two scores comparable.
+
+    Raises:
+        UserError: data or masks are not there yet.
+    """
+    path = layout.masks_dir(dataset) / "manifest.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            masks = [row["sha256"] for row in csv.DictReader(file)]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; run `dvc repro` first") from error
+    return {
+        "data.test": data_digest(dataset, "test"),
+        "masks": hashlib.sha256(json.dumps(masks).encode()).hexdigest(),
+        **_flat("evaluate", {key: getattr(config.evaluate, key) for key in SCORE_SETTINGS}),
+    }
+
+
+def data_digest(dataset: str, split: str) -> str:
+    """Digest of the prepared pictures of a split, in their order, as `prepare` wrote it.
+
+    Raises:
+        UserError: the data are not prepared yet.
+    """
+    path = layout.prepared_dir(dataset) / "digests.json"
+    try:
+        return str(json.loads(path.read_text())[split])
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; run `dvc repro` first") from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} holds no digests of the data ({error!r}); run prepare again") from error
+
+
+def digest(identity: Identity) -> str:
+    """The short name of an identity."""
+    return hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_identity(path: Path, identity: Identity) -> None:
+    from pennet.atomic import write_json
+
+    write_json(path, dict(identity))
+
+
+def read_identity(path: Path) -> dict[str, str] | None:
+    """What `write_identity` wrote; None where there is no such file.
+
+    Raises:
+        UserError: the file is unreadable.
+    """
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, TypeError, ValueError) as error:
+        raise UserError(f"{path} holds no identity ({error}); run the train stage again: dvc repro --force") from error
+
+
+def differences(there: Identity, here: Identity) -> list[str]:
+    """What differs between two identities, a readable entry each."""
+    keys = (key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
+    return [f"{key}: {there.get(key, 'absent')} there, {here.get(key, 'absent')} here" for key in keys]
+
+
+def _parts_of(method: str) -> list[str]:
+    """The files of a method's own networks, recipe or fill."""
+    from pennet.methods import METHODS
+
+    return [file_of(part) for part in METHODS[method].parts]
+
+
+def _mask_file(kind: str) -> str:
+    from pennet.masks import MASKS
+
+    return file_of(MASKS[kind].draw)
+
+
+def _code(roots: list[str]) -> dict[str, str]:
+    return {f"code.{path}": meaning(path) for path in sorted(reachable(roots))}
 
 
 def _flat(prefix: str, value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         return {k: v for key, inner in value.items() for k, v in _flat(f"{prefix}.{key}", inner).items()}
     return {prefix: str(value)}
-
-
-def _digest(ingredients: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ def raw_archive(dataset: str) -> Path:
 
 
 def prepared_dir(dataset: str) -> Path:
-    """`train.npy`, `test.npy` (uint8, N x S x S x 3) and `manifest.csv`, whose rows follow the arrays."""
+    """`train.npy`, `test.npy` (uint8, N x S x S x 3), `manifest.csv`, whose rows follow the arrays, and `digests.json`."""
     return Path("data/prepared") / dataset
 
 
@@ -20,7 +20,7 @@ def masks_dir(dataset: str) -> Path:
 
 
 def model_dir(dataset: str, method: str, seed: int) -> Path:
-    """`generator.safetensors` (the weights) and `config.json` (what built them)."""
+    """`generator.safetensors` (the weights), `config.json` (what built them) and `identity.json` (what decided them)."""
     return Path("models") / dataset / _trial(method, seed)
 
 

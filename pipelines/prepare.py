@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
+from typing import TYPE_CHECKING
 
 from pennet.config import PrepareConfig
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
+if TYPE_CHECKING:
+    import numpy as np
+
 CONTACT_SHEET_COLUMNS = 8
 
 
 def run(dataset: str, *, prepare: PrepareConfig) -> None:
-    """Writes `train.npy`, `test.npy`, `manifest.csv`, the data's licence and contact sheets."""
+    """Writes `train.npy`, `test.npy`, `manifest.csv`, `digests.json`, the data's licence and contact sheets."""
     import numpy as np
     import pandas as pd
     from tqdm import tqdm
 
-    from pennet.atomic import replacing_folder
+    from pennet.atomic import replacing_folder, write_json
     from pennet.data.images import read_rgb, resize_square
     from pennet.data.manifest import SPLITS, open_archive, read_manifest, read_member
     from pennet.pictures import contact_sheet, save_png
@@ -68,12 +72,22 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
         for split in SPLITS:
             np.save(fresh / f"{split}.npy", np.stack(pictures[split]))
         pd.DataFrame(rows).to_csv(fresh / "manifest.csv", index=False)
+        write_json(fresh / "digests.json", {split: _digest(pictures[split]) for split in SPLITS})
         for name, licence in licences.items():
             (fresh / name).write_bytes(licence)
     for split in SPLITS:
         sample = pictures[split][: prepare.contact_sheet_images]
         save_png(layout.contact_sheet_dir(dataset) / f"{split}.png", contact_sheet(sample, CONTACT_SHEET_COLUMNS))
     print(f"{dataset}: " + ", ".join(f"{len(pictures[split])} {split}" for split in SPLITS) + f" images of {size_px} px")
+
+
+def _digest(pictures: list[np.ndarray]) -> str:
+    """Of a split's pixels, in order: equal digests are the same data, wherever they came from."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(repr(picture.shape).encode())
+        digest.update(picture.tobytes())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":
