@@ -15,16 +15,13 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
     import pandas as pd
 
     from pennet.atomic import replacing_folder
-    from pennet.data.masks import centre_square, irregular
+    from pennet.masks import numbered_mask
     from pipelines.outputs import test_names
 
     names = test_names(dataset)
     images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
     height, width = images.shape[1:3]
-    if masks.protocol == "centre":
-        test_masks = np.stack([centre_square(height, width)] * len(names))
-    else:
-        test_masks = np.stack([irregular(masks.seed, i, height, width) for i in range(len(names))])
+    test_masks = np.stack([numbered_mask(masks.protocol, masks.seed, i, height, width) for i in range(len(names))])
 
     manifest = pd.DataFrame(
         {

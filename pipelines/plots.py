@@ -57,7 +57,7 @@ def curves(histories: Mapping[str, Sequence[pd.DataFrame]], path: Path) -> None:
                 panel.plot(
                     table["step"], table[loss], color=f"C{colour}", alpha=0.3 if seed else 0.9, linewidth=1, label=label
                 )
-        panel.set_yscale("symlog", linthresh=0.01)  # losses of all sizes, and critics' that change their sign
+        panel.set_yscale("symlog", linthresh=0.01)  # losses of all sizes, and CA's discriminators', that change their sign
         panel.set_title(method, fontsize=9, loc="right")
         panel.set_xlabel("step", fontsize=8)
         panel.tick_params(labelsize=8)

@@ -36,8 +36,8 @@ def run(
     from pennet.compositing import composite
     from pennet.data.dataset import InpaintingDataset, StepSampler, batches
     from pennet.data.images import to_float, to_uint8
-    from pennet.data.masks import centre_square
     from pennet.inference import predict, save_generator
+    from pennet.masks import numbered_mask
     from pennet.methods import build_recipe
     from pennet.pictures import sheet
     from pennet.seeding import choose_device, seed_everything
@@ -92,7 +92,11 @@ def run(
 
             def samples(self, step: int, generator: nn.Module) -> None:
                 image = to_float(np.ascontiguousarray(test_images)).to(device)
-                mask = torch.from_numpy(centre_square(*image.shape[-2:])).to(image).expand(len(image), 1, -1, -1)
+                mask = (
+                    torch.from_numpy(numbered_mask("centre", 0, 0, *image.shape[-2:]))
+                    .to(image)
+                    .expand(len(image), 1, -1, -1)
+                )
                 prediction = predict(generator, image, mask)
                 columns = [image * (1 - mask) + mask, prediction, composite(image, prediction, mask), image]
                 rows = [list(row) for row in zip(*(to_uint8(column) for column in columns), strict=True)]

@@ -10,6 +10,7 @@ from pennet.config import CAConfig, GntIptConfig, PENNetConfig, TrainConfig
 def small_recipe(**changes: Any) -> PENNetConfig:
     values: dict[str, Any] = {
         "method": "pennet",
+        "training_mask": "rotated_square",
         "num_levels": 3,
         "base_width": 4,
         "attention_mode": "paper",
@@ -56,10 +57,11 @@ def small_train(**changes: Any) -> TrainConfig:
 def small_ca(**changes: Any) -> CAConfig:
     values: dict[str, Any] = {
         "method": "ca",
+        "training_mask": "jittered_box",
         "base_width": 4,
         "softmax_scale": 10.0,
-        "critic_width": 4,
-        "critic_steps": 2,
+        "discriminator_width": 4,
+        "discriminator_steps": 2,
         "initialisation": "kaiming",
         "adversarial_weight": 0.001,
         "gradient_penalty_weight": 10.0,
@@ -68,7 +70,7 @@ def small_ca(**changes: Any) -> CAConfig:
         "coarse_weight": 1.2,
         "discount": 0.9,
         "learning_rate": 1e-3,
-        "critic_learning_rate": 1e-3,
+        "discriminator_learning_rate": 1e-3,
         "adam_betas": [0.5, 0.9],
         "lr_milestones": [],
         "lr_decay_factor": 0.5,
@@ -79,14 +81,15 @@ def small_ca(**changes: Any) -> CAConfig:
 def small_gntipt(**changes: Any) -> GntIptConfig:
     values: dict[str, Any] = {
         "method": "gntipt",
+        "training_mask": "box_and_free_form",
         "base_width": 8,
         "softmax_scale": 10.0,
-        "critic_width": 4,
+        "discriminator_width": 4,
         "initialisation": "kaiming",
         "adversarial_weight": 0.01,
         "l1_weight": 1.0,
         "learning_rate": 2e-3,
-        "critic_learning_rate": 1e-3,
+        "discriminator_learning_rate": 1e-3,
         "adam_betas": [0.5, 0.999],
         "lr_milestones": [],
         "lr_decay_factor": 0.5,

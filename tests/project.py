@@ -33,7 +33,7 @@ SMALL = {
     "train": {"steps": 4, "batch_size": 4, "log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 2},
     "recipes": {
         "pennet": {"base_width": 8, "dilations": [1, 2], "discriminator_width": 4},
-        "gntipt": {"base_width": 8, "critic_width": 4},
+        "gntipt": {"base_width": 8, "discriminator_width": 4},
     },
     "evaluate": {"bootstrap_resamples": 50, "kid_subsets": 5, "lpips_nets": []},
     "runtime": {"num_threads": 1},

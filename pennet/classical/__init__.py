@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import pkgutil
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pennet.classical.biharmonic import fill_with_biharmonic
-from pennet.classical.mean import fill_with_mean
-from pennet.classical.patchmatch import fill_with_patchmatch
-from pennet.classical.telea import fill_with_telea
 from pennet.errors import UserError
+from pennet.methods import METHODS, ClassicalMethod
 
 
 def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Predicts a whole picture from its known pixels; what is in the hole is never seen.
 
     Args:
-        method: `mean`, `telea`, `biharmonic` or `patchmatch`.
+        method: a classical one of `pennet.methods`.
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8, 1 = hole.
 
     Raises:
         UserError: an unknown method, shapes or types that do not fit, or a mask without any known pixel.
     """
+    fills = {known.name: known.fill for known in METHODS if isinstance(known, ClassicalMethod)}
+    if method not in fills:
+        raise UserError(f"unknown classical method {method!r}; known are {', '.join(fills)}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise UserError(f"{method}: expected an image of uint8 (H, W, 3), got {image.dtype} {image.shape}; convert it")
     if mask.shape != image.shape[:2]:
@@ -33,13 +35,4 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
         raise UserError(f"{method}: the image of shape {image.shape} has no pixels; leave it out")
     if mask.all():
         raise UserError(f"{method}: no pixel is known, there is nothing to inpaint from")
-    match method:
-        case "mean":
-            return fill_with_mean(image, mask)
-        case "telea":
-            return fill_with_telea(image, mask)
-        case "biharmonic":
-            return fill_with_biharmonic(image, mask)
-        case "patchmatch":
-            return fill_with_patchmatch(image, mask)
-    raise UserError(f"unknown classical method {method!r}; known are mean, telea, biharmonic and patchmatch")
+    return pkgutil.resolve_name(fills[method])(image, mask)

@@ -1,19 +1,75 @@
-"""The learned methods that there are."""
+"""What the parameters of all learned methods share, and how those of one are read."""
 
 from __future__ import annotations
 
-import typing
-from typing import Any
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pennet.config.ca import CAConfig
-from pennet.config.gntipt import GntIptConfig
-from pennet.config.pennet import PENNetConfig
-from pennet.config.strict import config_from_mapping
+from pydantic import Field, PlainValidator, PositiveFloat, ValidationError
+from pydantic_core import PydanticCustomError
 
-MethodConfig = PENNetConfig | CAConfig | GntIptConfig
-"""The parameters of one method; the key `method` says of which."""
+from pennet.config.section import Ratio, Section, Share, one_of
+from pennet.config.validation import RENAMED, config_from_mapping, validated
+from pennet.masks import KINDS
+from pennet.methods import learned_methods
+
+MaskName = Annotated[str, one_of(kind.name for kind in KINDS)]
+"""A kind of mask, see `pennet.masks`."""
+
+
+@dataclass(frozen=True)
+class MethodConfig(Section):
+    """The parameters of one learned method: its networks, its losses and its optimizers."""
+
+    method: str
+    """Which method of `pennet.methods` this is a recipe of."""
+    training_mask: MaskName
+    """Kind of the masks it learns from."""
+    initialisation: Literal["normal", "kaiming"]
+    """Of convolutions: `normal` is N(0, 0.02), the papers'; `kaiming` starts faster at a small width."""
+    learning_rate: PositiveFloat
+    """Adam's step size for the generator."""
+    adam_betas: Annotated[list[Ratio], Field(min_length=2, max_length=2)]
+    """Adam's two decay rates."""
+    lr_milestones: list[Share]
+    """Shares of the budget, in (0, 1), after which every step size is multiplied by `lr_decay_factor`."""
+    lr_decay_factor: PositiveFloat
+    """Factor at each milestone."""
+
+    def mismatches_with(self, image_size_px: int, name: str) -> Iterator[str]:
+        """Why images of that size do not suit the recipe of that name: what to print after the size."""
+        return iter(())
+
+
+def _build(values: Any) -> MethodConfig:
+    """The parameters in a mapping, of the method that its key `method` names."""
+    if not isinstance(values, dict):
+        raise PydanticCustomError("mapping_type", "expected a mapping")
+    name, known = values.get("method"), learned_methods()
+    if not isinstance(name, str) or name not in known:
+        unknown = PydanticCustomError("limit", "is not one of {known}", {"known": ", ".join(known)})
+        raise ValidationError.from_exception_data("recipe", [{"type": unknown, "loc": ("method",), "input": name}])
+    return validated(pkgutil.resolve_name(known[name].parameters), values)
+
+
+AnyMethodConfig = Annotated[MethodConfig, PlainValidator(_build)]
+"""The parameters of one of the learned methods."""
+
+
+TRAINING_MASKS_BEFORE = {"pennet": "rotated_square", "ca": "jittered_box", "gntipt": "box_and_free_form"}
+"""Training masks of saved generators that are older than the parameter."""
 
 
 def recipe_from_mapping(values: Any, source: str = "recipe") -> MethodConfig:
-    """Builds the recipe that `values["method"]` names; otherwise as `config_from_mapping`."""
-    return config_from_mapping(typing.cast("type[MethodConfig]", MethodConfig), values, source)
+    """Builds the recipe that `values["method"]` names; a generator's that an older version saved gets today's keys.
+
+    Raises:
+        ConfigError: see `config_from_mapping`.
+    """
+    if isinstance(values, dict):
+        values = {RENAMED.get(key, key): value for key, value in values.items()}
+        if (method := values.get("method")) in TRAINING_MASKS_BEFORE:
+            values = {"training_mask": TRAINING_MASKS_BEFORE[method]} | values
+    return config_from_mapping(AnyMethodConfig, values, source)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pennet.config.limits import DEVICE_PATTERN, NAME_PATTERN, Limits, not_negative, positive, seed
-from pennet.config.methods import MethodConfig
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-CLASSICAL_METHODS = ("mean", "telea", "biharmonic", "patchmatch")
+from pennet.config.methods import AnyMethodConfig, MaskName
+from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, checked
+from pennet.methods import CLASSICAL_METHODS
+
+Name = Annotated[str, checked(re.compile(NAME_PATTERN).fullmatch, "is no name: small letters, digits and _, a letter first")]
+"""Of a data set or a recipe."""
+RecipeName = Annotated[Name, checked(lambda name: name not in CLASSICAL_METHODS, "is the name of a classical method")]
 
 
 @dataclass(frozen=True)
-class MethodsConfig:
+class MethodsConfig(Section):
     learned: list[str]
     """Methods with a training stage: names of `recipes`."""
     classical: list[str]
@@ -26,56 +31,44 @@ class MethodsConfig:
 
 
 @dataclass(frozen=True)
-class SourceConfig:
-    archive: str
+class SourceConfig(Section):
+    archive: Annotated[str, checked(str.strip, "must be the path or the URL of a zip file")]
     """A zip file of images with a `manifest.csv` (file, group, split, source, sha256): a path here or an http(s) URL."""
-    sha256: str
+    sha256: Annotated[
+        str,
+        checked(re.compile("[0-9a-f]{64}").fullmatch, "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"),
+    ]
     """Checksum of the archive: 64 hexadecimal digits in small letters."""
 
-    def limits(self) -> Limits:
-        yield bool(self.archive.strip()), "archive", "must be the path or the URL of a zip file"
-        yield (
-            bool(re.fullmatch("[0-9a-f]{64}", self.sha256)),
-            "sha256",
-            "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints",
-        )
-
 
 @dataclass(frozen=True)
-class PrepareConfig:
-    image_size_px: int
+class PrepareConfig(Section):
+    image_size_px: Annotated[int, Field(ge=16)]
     """Side of the square images that every later stage sees."""
-    contact_sheet_images: int
+    contact_sheet_images: PositiveInt
     """Images on the contact sheet of each split."""
 
-    def limits(self) -> Limits:
-        yield self.image_size_px >= 16, "image_size_px", "must be at least 16"
-        yield from positive(self, "contact_sheet_images")
+
+@dataclass(frozen=True)
+class MasksConfig(Section):
+    protocol: MaskName
+    """Kind of the test masks: `centre` is the paper's square of half the side; `irregular` strokes of 1 to 60 % in turn."""
+    seed: Seed
+    """Seed of the test masks that are drawn at random."""
 
 
 @dataclass(frozen=True)
-class MasksConfig:
-    protocol: Literal["centre", "irregular"]
-    """Test masks: `centre` is the paper's square of half the side; `irregular` free-form strokes of 1 to 60 % in turn."""
-    seed: int
-    """Seed of the irregular test masks."""
-
-    def limits(self) -> Limits:
-        yield from seed(self.seed)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Section):
     """The budget and the habits that all learned methods share, so that the comparison is fair."""
 
-    steps: int
+    steps: NonNegativeInt
     """Generator updates, the same for every method; 0 where `minutes` is the budget."""
-    minutes: float
+    minutes: NonNegativeFloat
     """Wall time of a training, the same for every method: turned into steps once, from the pace of its first steps; 0 where
     `steps` is the budget."""
-    batch_size: int
+    batch_size: PositiveInt
     """Images per update."""
-    ema_decay: float
+    ema_decay: Ratio
     """Decay of the generator's moving average, which is what is saved; 0 saves the last weights themselves."""
     mixed_precision: bool
     """bfloat16 autocast on CUDA; on a CPU it is refused."""
@@ -83,77 +76,64 @@ class TrainConfig:
     """Mirror training images at random."""
     quarter_turns: bool
     """Turn training images by a random multiple of 90 degrees: for pictures without an up and a down, such as ground."""
-    colour_jitter: float
+    colour_jitter: Ratio
     """Largest relative change of brightness, contrast and saturation, in [0, 1)."""
-    log_every_steps: int
+    log_every_steps: PositiveInt
     """Updates between two points of the live curves."""
-    sample_every_steps: int
+    sample_every_steps: NonNegativeInt
     """Updates between two sample grids; 0 for none."""
-    num_samples: int
+    num_samples: PositiveInt
     """Test images in a sample grid."""
-    checkpoint_every_steps: int
+    checkpoint_every_steps: PositiveInt
     """Updates between two checkpoints; the last two are kept."""
 
     def limits(self) -> Limits:
-        yield from positive(self, "batch_size", "log_every_steps", "checkpoint_every_steps", "num_samples")
-        yield from not_negative(self, "steps", "minutes")
         yield (
             (self.steps > 0) != (self.minutes > 0),
             "steps",
             f"with train.minutes: {self.minutes:g} is no budget; exactly one of the two must be positive",
         )
-        yield 0 <= self.ema_decay < 1, "ema_decay", "must be in [0, 1)"
-        yield 0 <= self.colour_jitter < 1, "colour_jitter", "must be in [0, 1)"
-        yield self.sample_every_steps >= 0, "sample_every_steps", "must be 0 (none) or positive"
 
 
 @dataclass(frozen=True)
-class InpaintConfig:
-    batch_size: int
+class InpaintConfig(Section):
+    batch_size: PositiveInt
     """Images inpainted together."""
 
-    def limits(self) -> Limits:
-        yield from positive(self, "batch_size")
-
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-    bootstrap_resamples: int
+class EvaluateConfig(Section):
+    bootstrap_resamples: PositiveInt
     """Resamples of each 95 % bootstrap interval."""
-    seed: int
+    seed: Seed
     """Seed of the bootstrap, of the Inception Score's shuffle and of KID's subsets."""
     extractors: list[Literal["efflite0", "inception"]]
     """Networks whose features give IS, FID and KID."""
     inception_weights: str
     """File of torch-fidelity's FID Inception-v3 weights, downloaded to it if absent; empty: a file in torch's cache."""
-    is_splits: int
+    is_splits: PositiveInt
     """Splits of the Inception Score."""
-    kid_subsets: int
+    kid_subsets: PositiveInt
     """Random subsets of KID."""
-    kid_subset_size: int
+    kid_subset_size: PositiveInt
     """Images in a KID subset (the smaller set's size if that is less)."""
     lpips_nets: list[Literal["alex", "vgg"]]
     """Backbones of LPIPS."""
-    batch_size: int
+    batch_size: PositiveInt
     """Images scored together; the values do not depend on it."""
-    sheet_images: int
+    sheet_images: PositiveInt
     """Rows of the picture sheet."""
-
-    def limits(self) -> Limits:
-        yield from positive(self, "bootstrap_resamples", "is_splits", "kid_subsets", "kid_subset_size")
-        yield from positive(self, "batch_size", "sheet_images")
-        yield from seed(self.seed)
 
 
 @dataclass(frozen=True)
-class RuntimeConfig:
+class RuntimeConfig(Section):
     """Where and how to run. What changes the bits of a training is part of its identity; the others change no result."""
 
-    device: str
+    device: Annotated[str, checked(re.compile(DEVICE_PATTERN).fullmatch, "is not auto, cpu, cuda or cuda:N")]
     """`auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:N`. The kind, CPU or CUDA, is part of a training's identity."""
-    num_threads: int
+    num_threads: PositiveInt
     """CPU threads of torch. Part of a training's identity: the order of a sum, hence its last bits, depends on it."""
-    num_workers: int
+    num_workers: NonNegativeInt
     """Processes that load training images; 0 loads them in the training process. Changes no result."""
     deterministic: bool
     """Only kernels that repeat their bits (CUDA; on a CPU they always do). Part of a training's identity."""
@@ -163,9 +143,6 @@ class RuntimeConfig:
     """cuDNN tries its algorithms and keeps the fastest, which may differ from run to run. Part of a training's identity."""
 
     def limits(self) -> Limits:
-        yield bool(re.fullmatch(DEVICE_PATTERN, self.device)), "device", "is not auto, cpu, cuda or cuda:N"
-        yield from positive(self, "num_threads")
-        yield from not_negative(self, "num_workers")
         yield (
             not (self.deterministic and self.cudnn_benchmark),
             "cudnn_benchmark",
@@ -174,34 +151,31 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True)
-class TrackingConfig:
+class TrackingConfig(Section):
     """The MLflow record. Part of no stage's parameters."""
 
-    uri: str
+    uri: Annotated[str, checked(str.strip, "must be an MLflow URI, such as sqlite:///mlflow.db")]
     """MLflow tracking and registry URI."""
     experiment: str
     """MLflow experiment; the data set's name is appended."""
     registered_model: str
     """Registered model; the data set's name is appended."""
 
-    def limits(self) -> Limits:
-        yield bool(self.uri.strip()), "uri", "must be an MLflow URI, such as sqlite:///mlflow.db"
-
 
 @dataclass(frozen=True)
-class Config:
+class Config(Section):
     """All of `params.yaml`."""
 
     datasets: list[str]
     """Data sets of the benchmark; each has an entry in `sources`."""
-    seeds: list[int]
+    seeds: list[Seed]
     """Seeds of weights, data order, augmentation and training masks: one training of each learned method a seed."""
     methods: MethodsConfig
-    sources: dict[str, SourceConfig]
+    sources: dict[Name, SourceConfig]
     prepare: PrepareConfig
     masks: MasksConfig
     train: TrainConfig
-    recipes: dict[str, MethodConfig]
+    recipes: dict[RecipeName, AnyMethodConfig]
     """How the learned methods are built and trained, by a name of one's own: two recipes of one method are an ablation."""
     inpaint: InpaintConfig
     evaluate: EvaluateConfig
@@ -209,36 +183,20 @@ class Config:
     tracking: TrackingConfig
 
     def limits(self) -> Limits:
+        yield from _names("datasets", self.datasets, self.sources)
+        yield from _names("methods.learned", self.methods.learned, self.recipes)
+        yield from _names("methods.classical", self.methods.classical, CLASSICAL_METHODS)
+        yield from _names("seeds", self.seeds, self.seeds)
         yield bool(self.datasets), "datasets", "names no data set"
-        for name in self.datasets:
-            yield name in self.sources, "datasets", f"names {name!r}, which has no entry in sources"
-        yield len(set(self.datasets)) == len(self.datasets), "datasets", "names one twice"
         yield bool(self.seeds), "seeds", "names no seed"
-        for value in self.seeds:
-            yield from seed(value, "seeds")
-        yield len(set(self.seeds)) == len(self.seeds), "seeds", "names one twice"
-
-    def mismatches(self) -> Iterator[str]:
-        """What does not fit between the sections, each with its path."""
-        for name in self.sources:
-            if not re.fullmatch(NAME_PATTERN, name):
-                yield f"sources.{name}: a data set's name is small letters, digits and _, a letter first"
-        for name in self.recipes:
-            if not re.fullmatch(NAME_PATTERN, name) or name in CLASSICAL_METHODS:
-                yield (
-                    f"recipes.{name}: a recipe's name is small letters, digits and _, and not one of"
-                    f" {', '.join(CLASSICAL_METHODS)}"
-                )
-        for kind, names, known in (
-            ("learned", self.methods.learned, tuple(self.recipes)),
-            ("classical", self.methods.classical, CLASSICAL_METHODS),
-        ):
-            if len(set(names)) != len(names):
-                yield f"methods.{kind}: {names!r} names one twice"
-            for name in names:
-                if name not in known:
-                    yield f"methods.{kind}: {name!r} is not one of {', '.join(known)}"
         for name in self.methods.learned:
             if name in self.recipes:
                 for why in self.recipes[name].mismatches_with(self.prepare.image_size_px, name):
-                    yield f"prepare.image_size_px: {why}"
+                    yield False, "prepare.image_size_px", why
+
+
+def _names(key: str, names: Sequence[Any], known: Iterable[Any]) -> Limits:
+    """A list that names things that there are, each once."""
+    yield len(set(names)) == len(names), key, "names one twice"
+    for name in names:
+        yield name in known, key, f"names {name!r}, which is not one of {', '.join(map(str, known))}"

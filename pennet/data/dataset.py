@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pennet.data.images import to_float
-from pennet.data.masks import Mask
 from pennet.errors import UserError
+from pennet.masks.mask import DrawMask
 
 EpochAndIndex = tuple[int, int]
 
@@ -57,7 +57,7 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
         flip: bool,
         quarter_turns: bool,
         colour_jitter: float,
-        mask_function: Callable[[np.random.Generator, int, int], Mask],
+        mask_function: DrawMask,
     ):
         self.images = images
         self.seed = seed

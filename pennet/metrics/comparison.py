@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pennet.errors import UserError
+from pennet.masks.bins import HOLE_BINS
 from pennet.metrics.pixel import Values
 from pennet.metrics.report import MetricResult, Report
 from pennet.metrics.seeds import Trials
-from pennet.metrics.summary import HOLE_BINS, paired_difference
+from pennet.metrics.summary import paired_difference
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pennet.atomic import write_json
 from pennet.config import ConfigError, config_from_mapping
-from pennet.metrics.summary import HoleBin
+from pennet.masks.bins import HoleBin
 
 SCHEMA_VERSION = 2
 HIGHER_IS_BETTER = ("psnr", "ssim", "ms_ssim", "is_")

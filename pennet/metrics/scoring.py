@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pennet.config import EvaluateConfig
 from pennet.errors import UserError
+from pennet.masks.bins import HOLE_BINS
 from pennet.metrics import pixel
 from pennet.metrics.distribution import (
     frechet_distance,
@@ -39,7 +40,6 @@ from pennet.metrics.report import (
 )
 from pennet.metrics.structure import WINDOW_PX, ms_ssim_name, structure
 from pennet.metrics.summary import (
-    HOLE_BINS,
     JACKKNIFE_GROUPS,
     Interval,
     bootstrap_interval,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.masks.bins import HOLE_BINS
 from pennet.metrics.per_image import PerImage
 from pennet.metrics.pixel import Values
 from pennet.metrics.report import INTERVAL_NOTE, MetricResult, Report
-from pennet.metrics.summary import HOLE_BINS, bootstrap_interval
+from pennet.metrics.summary import bootstrap_interval
 
 
 @dataclass(frozen=True)

@@ -20,30 +20,6 @@ class Interval(NamedTuple):
     high: float
 
 
-class HoleBin(NamedTuple):
-    """Hole ratios above `low` and up to `high`, as Liu et al. (Partial convolutions, 2018) group them."""
-
-    low: float
-    high: float
-
-    @property
-    def name(self) -> str:
-        return f"{round(100 * self.low)}-{round(100 * self.high)}%"
-
-    def holds(self, hole_ratio: Values) -> NDArray[np.bool_]:
-        return (hole_ratio > self.low) & (hole_ratio <= self.high)
-
-
-HOLE_BINS = (
-    HoleBin(0.01, 0.1),
-    HoleBin(0.1, 0.2),
-    HoleBin(0.2, 0.3),
-    HoleBin(0.3, 0.4),
-    HoleBin(0.4, 0.5),
-    HoleBin(0.5, 0.6),
-)
-
-
 class PairedDifference(NamedTuple):
     """How one method's values differ from another's on the same images."""
 

@@ -7,7 +7,7 @@ their holes from the deepest to the shallowest; the multi-scale decoder paints a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from pennet.compositing import fill_hole
 from pennet.models.attention import Affinity, fill_holes, rebuild_everywhere
 from pennet.models.output import GeneratorOutput
+
+if TYPE_CHECKING:
+    from pennet.config import PENNetConfig
 
 AttentionMode = Literal["paper", "released"]
 AttentionLevels = Literal["all", "deepest", "none"]
@@ -176,6 +179,20 @@ class PENNet(nn.Module):
                 )
             )
         self.decoder = MultiScaleDecoder(channels)
+
+    @classmethod
+    def from_config(cls, config: PENNetConfig) -> PENNet:
+        """The generator that a configuration describes, with PyTorch's default weights."""
+        return cls(
+            num_levels=config.num_levels,
+            base_width=config.base_width,
+            attention_mode=config.attention_mode,
+            attention_levels=config.attention_levels,
+            affinity=config.affinity,
+            softmax_scale=config.softmax_scale,
+            valid_threshold=config.valid_threshold,
+            dilations=config.dilations,
+        )
 
     def forward(self, image: Tensor, mask: Tensor) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels.

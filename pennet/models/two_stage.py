@@ -8,7 +8,7 @@ of the second stage and in their output.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from pennet.compositing import composite, fill_hole
 from pennet.models.contextual_attention import contextual_attention
 from pennet.models.output import GeneratorOutput
+
+if TYPE_CHECKING:
+    from pennet.config import CAConfig, GntIptConfig
 
 Activation = Literal["elu", "relu"]
 UNIT_PX = 8
@@ -214,6 +217,11 @@ class CAGenerator(TwoStageGenerator):
     def __init__(self, base_width: int = 32, softmax_scale: float = 10.0):
         super().__init__(ELUConv, base_width, softmax_scale, _clip, sees_mask_twice=True)
 
+    @classmethod
+    def from_config(cls, config: CAConfig) -> CAGenerator:
+        """The generator that a configuration describes, with PyTorch's default weights."""
+        return cls(config.base_width, config.softmax_scale)
+
 
 class GntIptGenerator(TwoStageGenerator):
     """Free-Form Image Inpainting with Gated Convolution. Source: Yu et al. 2019, section 3.
@@ -225,6 +233,11 @@ class GntIptGenerator(TwoStageGenerator):
 
     def __init__(self, base_width: int = 48, softmax_scale: float = 10.0):
         super().__init__(GatedConv, base_width, softmax_scale, torch.tanh, sees_mask_twice=False)
+
+    @classmethod
+    def from_config(cls, config: GntIptConfig) -> GntIptGenerator:
+        """The generator that a configuration describes, with PyTorch's default weights."""
+        return cls(config.base_width, config.softmax_scale)
 
 
 def _clip(x: Tensor) -> Tensor:

@@ -10,26 +10,12 @@ from torch import Tensor
 from pennet.compositing import composite
 from pennet.config import PENNetConfig
 from pennet.data.dataset import Batch
-from pennet.data.masks import rotated_square
 from pennet.losses import discriminator_loss, generator_adversarial_loss, hole_l1, pyramid_l1, valid_l1
+from pennet.masks import mask_function
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.pennet import PENNet
-from pennet.recipes.updates import Learner, Precision, place, steps_at
-
-
-def build_generator(config: PENNetConfig) -> PENNet:
-    """The generator a configuration describes, with PyTorch's default weights."""
-    return PENNet(
-        num_levels=config.num_levels,
-        base_width=config.base_width,
-        attention_mode=config.attention_mode,
-        attention_levels=config.attention_levels,
-        affinity=config.affinity,
-        softmax_scale=config.softmax_scale,
-        valid_threshold=config.valid_threshold,
-        dilations=config.dilations,
-    )
+from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
 
 
 class PENNetRecipe:
@@ -44,19 +30,23 @@ class PENNetRecipe:
     """
 
     batches_per_step = 1
-    training_mask = staticmethod(rotated_square)
 
     def __init__(self, config: PENNetConfig, image_size_px: int, steps: int, device: torch.device, mixed_precision: bool):
         self.config = config
+        self.training_mask = mask_function(config.training_mask)
         self.precision = Precision(mixed_precision, device)
-        self.generator = build_generator(config)
+        self.generator = PENNet.from_config(config)
         self.discriminator = PatchDiscriminator(config.discriminator_width, config.discriminator_strides)
         for network in (self.generator, self.discriminator):
             initialise(network, config.initialisation)
             place(network, device)
         shared = config.adam_betas, steps_at(config.lr_milestones, steps), config.lr_decay_factor
-        self.painting = Learner("generator", self.generator.parameters(), config.learning_rate, *shared)
-        self.judging = Learner("discriminator", self.discriminator.parameters(), config.discriminator_learning_rate, *shared)
+        self.generator_optimizer = ScheduledOptimizer(
+            "generator", self.generator.parameters(), config.learning_rate, *shared
+        )
+        self.discriminator_optimizer = ScheduledOptimizer(
+            "discriminator", self.discriminator.parameters(), config.discriminator_learning_rate, *shared
+        )
 
     def update(self, batch: Batch) -> dict[str, float]:
         """See `pennet.training.loop.Recipe`: `generator` is the weighted sum, the others are unweighted."""
@@ -75,7 +65,7 @@ class PENNetRecipe:
                 real_logits = self.discriminator(batch.image)
                 fake_logits = self.discriminator(composited.detach())
             losses["discriminator"] = discriminator_loss(real_logits.float(), fake_logits.float(), config.adversarial_loss)
-            self.judging.update(losses["discriminator"])
+            self.discriminator_optimizer.update(losses["discriminator"])
 
         # Generator: L1 in and around the hole, at every scale, and to be taken for real.
         losses["hole_l1"] = hole_l1(prediction, batch.image, batch.mask)
@@ -94,7 +84,7 @@ class PENNetRecipe:
             total = total + config.adversarial_weight * losses["adversarial"]
             self.discriminator.requires_grad_(True)
         losses["generator"] = total
-        self.painting.update(total)
+        self.generator_optimizer.update(total)
         return {name: loss.item() for name, loss in losses.items()}
 
     def parts(self) -> dict[str, Any]:
@@ -102,6 +92,6 @@ class PENNetRecipe:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
-            "painting": self.painting,
-            "judging": self.judging,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
         }

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
 from pennet.errors import UserError
 
 
-class Learner:
-    """Networks that learn together: their optimiser and its step-size schedule.
+class ScheduledOptimizer:
+    """Adam and the schedule of its step size, for parameters that learn together.
 
     Args:
         name: what to call their loss in an error.
@@ -34,29 +35,33 @@ class Learner:
         factor: float,
     ):
         self.name = name
+        self.parameters = list(parameters)
         beta1, beta2 = betas
-        self.optimizer: Optimizer = Adam(parameters, learning_rate, (beta1, beta2))
-        self.schedule = MultiStepLR(self.optimizer, list(milestones), factor)
+        self.optimizer: Optimizer = Adam(self.parameters, learning_rate, (beta1, beta2))
+        self.scheduler = MultiStepLR(self.optimizer, list(milestones), factor)
 
     def update(self, loss: Tensor) -> None:
         """Makes one update.
 
         Raises:
-            FloatingPointError: the loss is NaN or infinite; no weight has changed.
+            FloatingPointError: the loss or a gradient is NaN or infinite; no weight has changed.
         """
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the {self.name} loss is {loss.item()}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        finite = torch.isfinite(torch.stack([loss.detach(), norm.to(loss)]))
+        if not finite.all():  # the one place where the processor waits for the device
+            what = "loss is" if not finite[0] else "loss is finite, but the norm of its gradient is"
+            raise FloatingPointError(f"the {self.name} {what} {(norm if finite[0] else loss).item()}")
         self.optimizer.step()
-        self.schedule.step()
+        self.scheduler.step()
 
     def state_dict(self) -> dict[str, object]:
-        return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        return {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
 
     def load_state_dict(self, state: dict[str, dict[str, object]]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.scheduler.load_state_dict(state["scheduler"])
 
 
 def steps_at(shares: Sequence[float], steps: int) -> list[int]:

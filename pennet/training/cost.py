@@ -22,7 +22,7 @@ class Cost:
     parameters: int
     """Of the generator."""
     training_parameters: int
-    """Of all networks that were trained, critics included."""
+    """Of all networks that were trained, discriminators included."""
     steps: int
     """Generator updates."""
     budget: str

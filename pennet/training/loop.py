@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from pennet.config import TrainConfig
 from pennet.data.dataset import Batch
-from pennet.data.masks import Mask
 from pennet.errors import UserError
+from pennet.masks.mask import DrawMask
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
 from pennet.training.cost import peak_memory_mib
 
@@ -31,14 +30,14 @@ class Recipe(Protocol):
 
     @property
     def batches_per_step(self) -> int:
-        """Batches in one step: 1, or more where critics take steps of their own."""
+        """Batches in one step: 1, or more where discriminators take steps of their own."""
 
     @property
-    def training_mask(self) -> Callable[[np.random.Generator, int, int], Mask]:
+    def training_mask(self) -> DrawMask:
         """Draws the method's training masks: (generator, height, width) -> mask."""
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Makes one generator update and whatever critic updates belong to it; returns the losses by name.
+        """Makes one generator update and whatever discriminator updates belong to it; returns the losses by name.
 
         Args:
             batch: `batches_per_step` batches, one after the other.

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from pennet.classical import fill
-from pennet.data.masks import centre_square
+from pennet.masks import numbered_mask
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-MASK = centre_square(32, 32)
+MASK = numbered_mask("centre", 0, 0, 32, 32)
 METHODS = ["mean", "telea", "biharmonic", "patchmatch"]
 
 

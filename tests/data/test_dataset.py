@@ -4,7 +4,7 @@ import torch
 
 from pennet.data.dataset import Batch, InpaintingDataset, StepSampler, batches, jitter_colours
 from pennet.data.images import to_float
-from pennet.data.masks import rotated_square
+from pennet.masks.rotated_square import rotated_square
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, t, wilcoxon
 
+from pennet.masks.bins import HOLE_BINS
 from pennet.metrics.summary import (
-    HOLE_BINS,
     bootstrap_interval,
     jackknife_groups,
     jackknife_interval,

@@ -9,7 +9,7 @@ import torch
 
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.pennet import PENNet
-from pennet.models.released import load_released_generator, released_names
+from pennet.released import load_released_generator, released_names
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "released-generator.npz")
 CASES = sorted({name.split("/")[0] for name in GOLDEN.files})

@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennet.models import attention
 from pennet.models.contextual_attention import contextual_attention, fused_scores
-from pennet.models.critics import SNPatchCritic, WassersteinCritic
+from pennet.models.discriminators import SNPatchDiscriminator, WassersteinDiscriminator
 from pennet.models.two_stage import CAGenerator, GntIptGenerator
 
 
@@ -22,9 +22,9 @@ def num_parameters(module: torch.nn.Module) -> int:
         (CAGenerator().coarse, 1_448_227),
         (GntIptGenerator(), 4_052_478),
         (GntIptGenerator().coarse, 1_631_151),
-        (WassersteinCritic([64, 128, 256, 512], 128), 4_339_329),
-        (WassersteinCritic([64, 128, 256, 256], 256), 2_733_441),
-        (SNPatchCritic(64), 5_946_816),
+        (WassersteinDiscriminator([64, 128, 256, 512], 128), 4_339_329),
+        (WassersteinDiscriminator([64, 128, 256, 256], 256), 2_733_441),
+        (SNPatchDiscriminator(64), 5_946_816),
     ],
 )
 def test_number_of_parameters_is_the_published_one(network: torch.nn.Module, expected: int) -> None:
@@ -199,7 +199,7 @@ def test_generator_refuses_a_side_that_does_not_divide_by_eight() -> None:
         CAGenerator(8)(torch.zeros(1, 3, 60, 64), torch.zeros(1, 1, 60, 64))
 
 
-def test_critics_have_their_shapes() -> None:
+def test_discriminators_have_their_shapes() -> None:
     for side in (32, 24, 25):
-        assert WassersteinCritic([4, 8, 8, 8], side)(torch.zeros(2, 3, side, side)).shape == (2, 1)
-    assert SNPatchCritic(4)(torch.zeros(2, 3, 128, 64), torch.zeros(2, 1, 128, 64)).shape == (2, 16, 2, 1)
+        assert WassersteinDiscriminator([4, 8, 8, 8], side)(torch.zeros(2, 3, side, side)).shape == (2, 1)
+    assert SNPatchDiscriminator(4)(torch.zeros(2, 3, 128, 64), torch.zeros(2, 1, 128, 64)).shape == (2, 16, 2, 1)

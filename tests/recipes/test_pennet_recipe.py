@@ -5,6 +5,7 @@ from pennet.compositing import composite
 from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss
 from pennet.recipes.pennet import PENNetRecipe
+from pennet.recipes.updates import ScheduledOptimizer
 from tests.configs import small_recipe
 
 CPU = torch.device("cpu")
@@ -72,7 +73,7 @@ def test_step_sizes_fall_at_the_milestones() -> None:
     rates = []
     for _ in range(4):
         recipe.update(batch)
-        rates.append(recipe.painting.optimizer.param_groups[0]["lr"])
+        rates.append(recipe.generator_optimizer.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
 
 
@@ -83,6 +84,37 @@ def test_a_loss_that_is_no_number_changes_no_weight() -> None:
     with pytest.raises(FloatingPointError, match="generator loss is nan"):
         recipe.update(batch)
     assert all(torch.equal(old, new) for old, new in zip(before, recipe.generator.parameters(), strict=True))
+
+
+def test_a_gradient_that_is_no_number_changes_no_weight() -> None:
+    """The root of 0 is 0 and its slope infinite: a finite loss, times 0 a gradient that is NaN."""
+    weight = torch.nn.Parameter(torch.zeros(3))
+    optimizer = ScheduledOptimizer("generator", [weight], 0.1, (0.5, 0.9), [1], 0.5)
+    with pytest.raises(FloatingPointError, match="the generator loss is finite, but the norm of its gradient is nan"):
+        optimizer.update((0 * weight).sqrt().sum())
+    with pytest.raises(FloatingPointError, match="the generator loss is finite, but the norm of its gradient is inf"):
+        optimizer.update(weight.sqrt().sum())
+    assert torch.equal(weight, torch.zeros(3))
+    assert optimizer.scheduler.last_epoch == 0
+    optimizer.update((weight - 1).square().sum())
+    assert weight.min() > 0
+
+
+def test_update_is_the_plain_one_of_adam_and_its_schedule() -> None:
+    torch.manual_seed(0)
+    ours, plain = (torch.nn.Linear(4, 3) for _ in range(2))
+    plain.load_state_dict(ours.state_dict())
+    scheduled = ScheduledOptimizer("generator", ours.parameters(), 0.1, (0.5, 0.9), [2], 0.5)
+    adam = torch.optim.Adam(plain.parameters(), 0.1, (0.5, 0.9))
+    for step in range(4):
+        x = torch.randn(5, 4)
+        scheduled.update(ours(x).square().mean())
+        adam.zero_grad()
+        plain(x).square().mean().backward()
+        adam.step()
+        if step == 1:
+            adam.param_groups[0]["lr"] = 0.05
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), plain.parameters(), strict=True))
 
 
 def test_mixed_precision_is_refused_on_a_cpu() -> None:

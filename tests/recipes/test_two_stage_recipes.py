@@ -8,7 +8,8 @@ import torch
 
 from pennet.config import CAConfig, GntIptConfig
 from pennet.data.dataset import Batch
-from pennet.data.masks import box_and_free_form, jittered_box
+from pennet.masks import KINDS, mask_function
+from pennet.masks.jittered_box import jittered_box
 from pennet.methods import build_recipe
 from pennet.recipes.ca import crop_to_hole, discounted, gradient_penalty
 from tests.configs import small_ca, small_gntipt
@@ -67,27 +68,33 @@ def _bytes(state):
     return buffer
 
 
-def test_training_masks_are_the_methods_own() -> None:
-    assert build_recipe(small_ca(), SIDE, STEPS, CPU, False).training_mask is jittered_box
-    assert build_recipe(small_gntipt(), SIDE, STEPS, CPU, False).training_mask is box_and_free_form
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+@pytest.mark.parametrize("small", [small_ca, small_gntipt])
+def test_every_kind_of_mask_can_be_trained_on(small, kind: str) -> None:
+    recipe = build_recipe(small(training_mask=kind), SIDE, STEPS, CPU, False)
+    assert recipe.training_mask is mask_function(kind)
+    count = 6 * recipe.batches_per_step
+    masks = np.stack([recipe.training_mask(np.random.default_rng(seed), SIDE, SIDE) for seed in range(count)])
+    batch = Batch(torch.rand(count, 3, SIDE, SIDE) * 2 - 1, torch.from_numpy(masks[:, None].astype(np.float32)))
+    assert all(np.isfinite(value) for value in recipe.update(batch).values())
 
 
-def test_ca_takes_its_critic_steps_with_a_batch_each() -> None:
-    recipe = build_recipe(small_ca(critic_steps=3, lr_milestones=[0.5], lr_decay_factor=0.1), SIDE, STEPS, CPU, False)
+def test_ca_takes_its_discriminator_steps_with_a_batch_each() -> None:
+    recipe = build_recipe(small_ca(discriminator_steps=3, lr_milestones=[0.5], lr_decay_factor=0.1), SIDE, STEPS, CPU, False)
     assert recipe.batches_per_step == 4
     for _ in range(2):
         recipe.update(make_batch(8))
-    judging, painting = recipe.parts()["judging"], recipe.parts()["painting"]
-    assert judging.schedule.last_epoch == 6
-    assert painting.schedule.last_epoch == 2
-    rates = [learner.optimizer.param_groups[0]["lr"] for learner in (judging, painting)]
+    discriminators, generator = (recipe.parts()[f"{name}_optimizer"] for name in ("discriminator", "generator"))
+    assert discriminators.scheduler.last_epoch == 6
+    assert generator.scheduler.last_epoch == 2
+    rates = [learner.optimizer.param_groups[0]["lr"] for learner in (discriminators, generator)]
     assert rates == pytest.approx([1e-4, 1e-4])  # both fell at the same generator update
 
 
-def test_ca_critics_learn_as_if_each_batch_were_painted_by_itself() -> None:
-    """Against the paper's order written out: paint a batch, score it, one update of both critics, the next batch."""
+def test_ca_discriminators_learn_as_if_each_batch_were_painted_by_itself() -> None:
+    """Against the paper's order written out: paint a batch, score it, one update of both discriminators, the next batch."""
     torch.manual_seed(0)
-    recipe = build_recipe(small_ca(critic_steps=3), SIDE, STEPS, CPU, False)
+    recipe = build_recipe(small_ca(discriminator_steps=3), SIDE, STEPS, CPU, False)
     literal = copy.deepcopy(recipe)
     batch = make_batch(8)
 
@@ -95,47 +102,47 @@ def test_ca_critics_learn_as_if_each_batch_were_painted_by_itself() -> None:
     losses = recipe.update(batch)
 
     torch.manual_seed(5)
-    critics = (literal.box_critic, literal.picture_critic)
-    optimizer = torch.optim.Adam([p for critic in critics for p in critic.parameters()], 1e-3, literal.config.adam_betas)
+    discriminators = (literal.box_discriminator, literal.picture_discriminator)
+    optimizer = torch.optim.Adam([p for discriminator in discriminators for p in discriminator.parameters()], 1e-3, literal.config.adam_betas)
     for start in (0, 2, 4):
         image, mask = batch.image[start : start + 2], batch.mask[start : start + 2]
         with torch.no_grad():
             fake = torch.where(mask == 1, literal.generator(image, mask).image, image)
         loss = torch.zeros(())
-        for critic, view in zip(critics, (lambda x, m=mask: crop_to_hole(x, m), lambda x: x), strict=True):
-            penalty = gradient_penalty(critic, view(image), view(fake), view(mask))
-            loss = loss + critic(view(fake)).mean() - critic(view(image)).mean() + 10 * penalty
+        for discriminator, view in zip(discriminators, (lambda x, m=mask: crop_to_hole(x, m), lambda x: x), strict=True):
+            penalty = gradient_penalty(discriminator, view(image), view(fake), view(mask))
+            loss = loss + discriminator(view(fake)).mean() - discriminator(view(image)).mean() + 10 * penalty
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
-    assert losses["critic"] == pytest.approx(loss.item(), rel=1e-4)
-    for critic, expected in zip((recipe.box_critic, recipe.picture_critic), critics, strict=True):
-        for name, value in critic.state_dict().items():
+    assert losses["discriminator"] == pytest.approx(loss.item(), rel=1e-4)
+    for discriminator, expected in zip((recipe.box_discriminator, recipe.picture_discriminator), discriminators, strict=True):
+        for name, value in discriminator.state_dict().items():
             torch.testing.assert_close(value, expected.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
-def test_ca_without_an_adversarial_loss_neither_draws_nor_trains_for_its_critics() -> None:
-    config = small_ca(adversarial_weight=0.0, critic_steps=3, lr_milestones=[0.5])
+def test_ca_without_an_adversarial_loss_neither_draws_nor_trains_for_its_discriminators() -> None:
+    config = small_ca(adversarial_weight=0.0, discriminator_steps=3, lr_milestones=[0.5])
     recipe = build_recipe(config, SIDE, STEPS, CPU, False)
     assert recipe.batches_per_step == 1
-    assert set(recipe.parts()) == {"generator", "painting"}
-    before = {name: value.clone() for name, value in recipe.box_critic.state_dict().items()}
+    assert set(recipe.parts()) == {"generator", "generator_optimizer"}
+    before = {name: value.clone() for name, value in recipe.box_discriminator.state_dict().items()}
     losses = recipe.update(make_batch(2))
-    assert all(torch.equal(recipe.box_critic.state_dict()[name], value) for name, value in before.items())
+    assert all(torch.equal(recipe.box_discriminator.state_dict()[name], value) for name, value in before.items())
     assert set(losses) == {"hole_l1", "known_l1", "generator"}
 
 
-def test_gradient_penalty_of_a_linear_critic_is_its_closed_form() -> None:
+def test_gradient_penalty_of_a_linear_discriminator_is_its_closed_form() -> None:
     """f(x) = w·x has the gradient w everywhere; over the hole its norm is |w · mask|."""
     torch.manual_seed(0)
     weight, mask = torch.randn(3, 8, 8), torch.zeros(2, 1, 8, 8)
     mask[0, :, :4], mask[1, :, :, 2:3] = 1, 1
-    critic = torch.nn.Flatten()
+    discriminator = torch.nn.Flatten()
     linear = torch.nn.Linear(192, 1)
     with torch.no_grad():
         linear.weight.copy_(weight.flatten()[None])
-    network = torch.nn.Sequential(critic, linear)
+    network = torch.nn.Sequential(discriminator, linear)
     norms = (weight[None] * mask).flatten(1).norm(dim=1)
     expected = (norms - 1).square().mean().item()
     got = gradient_penalty(network, torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), mask)
@@ -174,6 +181,20 @@ def test_crop_holds_the_whole_hole_and_follows_each_sample() -> None:
         assert torch.equal(cropped[sample, 0], picture[sample, 0, top : top + 16, left : left + 24])
 
 
+@pytest.mark.parametrize("size", [(32, 32), (24, 40), (25, 33)])
+def test_crop_is_the_window_with_the_most_hole_pixels(size: tuple[int, int]) -> None:
+    """Counted window by window, on holes that are scattered, larger than the window, or not there."""
+    height, width = size
+    masks = [mask_function(kind)(np.random.default_rng(s), *size) for kind in ("irregular", "free_form") for s in range(8)]
+    masks += [np.ones(size, np.uint8), np.zeros(size, np.uint8)]
+    mask = torch.from_numpy(np.stack(masks)[:, None]).float()
+    cropped = crop_to_hole(mask, mask)
+    assert cropped.shape == (len(masks), 1, height // 2, width // 2)
+    for crop, hole in zip(cropped, masks, strict=True):
+        windows = np.lib.stride_tricks.sliding_window_view(hole, (height // 2, width // 2))
+        assert crop.sum().item() == windows.sum(axis=(2, 3)).max()
+
+
 def test_losses_are_the_papers_weighted_sums() -> None:
     torch.manual_seed(0)
     config = small_gntipt(adversarial_weight=0.3, l1_weight=2.0)
@@ -181,6 +202,6 @@ def test_losses_are_the_papers_weighted_sums() -> None:
     expected = 2.0 * (losses["coarse_l1"] + losses["refined_l1"]) + 0.3 * losses["adversarial"]
     assert losses["generator"] == pytest.approx(expected, rel=1e-5)
     ca = small_ca(l1_weight=1.5, known_weight=0.5, adversarial_weight=0.2)
-    losses = build_recipe(ca, SIDE, STEPS, CPU, False).update(make_batch(2 * (ca.critic_steps + 1)))
+    losses = build_recipe(ca, SIDE, STEPS, CPU, False).update(make_batch(2 * (ca.discriminator_steps + 1)))
     expected = 1.5 * losses["hole_l1"] + 0.5 * losses["known_l1"] + 0.2 * losses["adversarial"]
     assert losses["generator"] == pytest.approx(expected, rel=1e-4)

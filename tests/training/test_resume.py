@@ -18,7 +18,7 @@ import torch
 
 from pennet.config import PENNetConfig, TrainConfig
 from pennet.data.dataset import InpaintingDataset, StepSampler, batches
-from pennet.data.masks import rotated_square
+from pennet.masks.rotated_square import rotated_square
 from pennet.inference import save_generator
 from pennet.recipes.pennet import PENNetRecipe
 from pennet.seeding import seed_everything

@@ -1,4 +1,4 @@
-"""Loads the authors' released PEN-Net checkpoints."""
+"""The file format of the authors' released PEN-Net checkpoints."""
 
 from __future__ import annotations
 
