@@ -25,10 +25,10 @@ _SHOWN = 3
 
 def run(dataset: str, method: str, seed: int | None = None, *, evaluate: EvaluateConfig, runtime: RuntimeConfig) -> None:
     """Scores the composites of METHOD (as trained from SEED) on the test images of DATASET."""
+    from pennet.data.images import save_png
     from pennet.metrics.per_image import write_per_image
     from pennet.metrics.report import write_report
     from pennet.metrics.scoring import score
-    from pennet.pictures import save_png
     from pennet.seeding import choose_device, seed_everything
 
     seed_everything(evaluate.seed, runtime.num_threads)
