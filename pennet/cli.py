@@ -48,7 +48,7 @@ def inpaint(
 ) -> None:
     """Fill the hole of one picture; every known pixel keeps its value."""
     try:
-        from pennet.data.images import read_mask, read_rgb, save_png
+        from pennet.data.picture_files import read_mask, read_rgb, save_png
         from pennet.inference import inpaint as fill
         from pennet.inference import load_generator
         from pennet.seeding import choose_device

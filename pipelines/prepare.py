@@ -20,8 +20,9 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
     from tqdm import tqdm
 
     from pennet.atomic import replacing_folder
-    from pennet.data.images import read_rgb, resize_square, save_png
+    from pennet.data.images import resize_square
     from pennet.data.manifest import SPLITS, open_archive, read_manifest, read_member
+    from pennet.data.picture_files import read_rgb, save_png
     from pennet.pictures import contact_sheet
 
     size_px = prepare.image_size_px

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pennet.atomic import replacing
 from pennet.data.manifest import COLUMNS, MANIFEST
+from pennet.data.picture_files import SUFFIXES, read_rgb
 from pennet.data.search import find_pictures
 from pennet.errors import UserError
 
@@ -44,8 +45,6 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
         UserError: no photos, an empty split, or photos that cannot be used, all of them named: unreadable ones, and those of
             one name but for the suffix.
     """
-    from pennet.data.images import SUFFIXES, read_rgb
-
     if not 0 < test_ratio < 1:
         raise UserError(f"test ratio {test_ratio}: must be between 0 and 1")
     found = find_pictures(photos)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pennet.data.picture_files import SUFFIXES
 from pennet.errors import UserError
 
 _SHOWN = 3
@@ -18,7 +19,7 @@ class Found:
     """What lies in a folder and its subfolders, each list sorted."""
 
     pictures: list[Path] = field(default_factory=list)
-    """Files with a suffix of `pennet.data.images.SUFFIXES`; the files may still be broken."""
+    """Files with a suffix of `pennet.data.picture_files.SUFFIXES`; the files may still be broken."""
     others: list[Path] = field(default_factory=list)
     """Files of other types."""
     hidden: list[Path] = field(default_factory=list)
@@ -51,8 +52,6 @@ def find_pictures(folder: Path, without: Collection[Path] = ()) -> Found:
     Raises:
         UserError: no such folder, or pictures whose names are no UTF-8; names them all.
     """
-    from pennet.data.images import SUFFIXES
-
     if not folder.is_dir():
         raise UserError(f"{shown(folder)}: no such folder")
     found = Found()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pennet.data.images import SUFFIXES, Picture, read_mask, read_rgb, size_px
+from pennet.data.images import Picture
+from pennet.data.picture_files import SUFFIXES, read_mask, read_rgb, size_px
 from pennet.data.search import a_few, find_pictures
 from pennet.errors import UserError
 from pennet.metrics.scoring import Pairs
