@@ -83,4 +83,4 @@ bench: $(STAMP) ## time the hot spots against their references
 
 .PHONY: lock
 lock: $(STAMP) ## write the installed versions to constraints.txt
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/ @ .*//' > constraints.txt
+	$(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/ @ .*//' > constraints.txt

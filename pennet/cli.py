@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pennet.errors import UserError
+from pennet.extras import require
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,10 +48,9 @@ def inpaint(
 ) -> None:
     """Fill the hole of one picture; every known pixel keeps its value."""
     try:
-        from pennet.data.images import read_mask, read_rgb
+        from pennet.data.picture_files import read_mask, read_rgb, save_png
         from pennet.inference import inpaint as fill
         from pennet.inference import load_generator
-        from pennet.pictures import save_png
         from pennet.seeding import choose_device
 
         if output.suffix.lower() != ".png":
@@ -74,12 +74,14 @@ def pack(
     from pennet.data.pack import pack as pack_folder
 
     try:
-        num_train, num_test, sha256 = pack_folder(photos, archive, test_ratio)
+        packed = pack_folder(photos, archive, test_ratio)
     except (UserError, OSError) as error:
         _fail(str(error))
-    typer.echo(f"{archive}: {num_train} training and {num_test} test photos. Add to params.yaml:")
+    if packed.left_out:
+        typer.echo(f"left out: {packed.left_out}", err=True)
+    typer.echo(f"{archive}: {packed.num_train} training and {packed.num_test} test photos. Add to params.yaml:")
     name, quoted = _dataset_name(archive.stem), "'" + str(archive).replace("'", "''") + "'"
-    typer.echo(f"datasets: [{name}]\nsources:\n  {name}:\n    archive: {quoted}\n    sha256: {sha256}")
+    typer.echo(f"datasets: [{name}]\nsources:\n  {name}:\n    archive: {quoted}\n    sha256: {packed.sha256}")
 
 
 @app.command()
@@ -114,6 +116,7 @@ def evaluate(
     With masks composites are scored, and the report says in how many results known pixels were not the truth's.
     """
     try:
+        require("metrics", "cv2", "scipy")
         from pennet.config import EvaluateConfig, config_from_mapping
         from pennet.metrics.features import default_cache_dir
         from pennet.metrics.folders import pair_folders

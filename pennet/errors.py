@@ -8,3 +8,7 @@ class UserError(ValueError):
 
     Commands and stages catch this family and no other `ValueError`: an error that nobody foresaw keeps its traceback.
     """
+
+
+class TransientError(UserError):
+    """What may pass by itself, such as a network that failed: another try can help."""

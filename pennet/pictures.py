@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
-from pennet.atomic import replacing
 
 Picture = NDArray[np.uint8]
 
@@ -18,12 +15,6 @@ GAP_PX = 4
 TITLE_PX = 20
 CELL_PX = 128
 """Smaller pictures are enlarged by a whole factor to about this size."""
-
-
-def save_png(path: Path, picture: Picture) -> None:
-    """Writes (H, W, 3) uint8 losslessly and atomically; the same pixels give the same bytes."""
-    with replacing(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(picture)).save(temporary, format="PNG", compress_level=6)
 
 
 def sheet(rows: Sequence[Sequence[Picture]], titles: Sequence[str]) -> Picture:

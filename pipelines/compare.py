@@ -35,12 +35,12 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     import pandas as pd
 
     from pennet.atomic import write_json, write_text
+    from pennet.data.picture_files import save_png
     from pennet.metrics.comparison import compare
     from pennet.metrics.per_image import read_per_image
     from pennet.metrics.report import read_report
     from pennet.metrics.seeds import Trials
     from pennet.metrics.tables import costs_csv, csv_text, markdown
-    from pennet.pictures import save_png
     from pennet.training.cost import read_cost
     from pipelines import plots
 
@@ -93,7 +93,7 @@ def _side_by_side(dataset: str, methods: Mapping[str, int | None], shown: list[i
     """One row a picture: input with a white hole, every method's composite, ground truth."""
     import numpy as np
 
-    from pennet.data.images import read_rgb
+    from pennet.data.picture_files import read_rgb
     from pennet.pictures import sheet
     from pipelines.outputs import test_set
 

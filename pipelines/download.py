@@ -10,11 +10,12 @@ from pipelines.params import stage_main
 
 def run(dataset: str, *, sources: dict[str, SourceConfig]) -> None:
     """Writes the archive of `dataset`."""
-    from pennet.data.sources import fetch
+    from pennet.data.download import fetch
 
     if dataset not in sources:
         raise UserError(f"no entry in sources; known are {', '.join(sources)}")
-    fetch(sources[dataset].archive, sources[dataset].sha256, layout.raw_archive(dataset))
+    source = sources[dataset]
+    fetch(source.archive, layout.raw_archive(dataset), source.sha256, f"correct sources.{dataset} in params.yaml")
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ _SHOWN = 3
 
 def run(dataset: str, method: str, seed: int | None = None, *, evaluate: EvaluateConfig, runtime: RuntimeConfig) -> None:
     """Scores the composites of METHOD (as trained from SEED) on the test images of DATASET."""
+    from pennet.data.picture_files import save_png
     from pennet.metrics.per_image import write_per_image
     from pennet.metrics.report import write_report
     from pennet.metrics.scoring import score
-    from pennet.pictures import save_png
     from pennet.seeding import choose_device, seed_everything
 
     seed_everything(evaluate.seed, runtime.num_threads)
@@ -49,7 +49,7 @@ def _load_pairs(dataset: str, outputs: Path) -> Pairs:
     """
     import numpy as np
 
-    from pennet.data.images import read_rgb
+    from pennet.data.picture_files import read_rgb
     from pennet.metrics.scoring import Pairs
     from pipelines.outputs import test_set
 
@@ -75,7 +75,7 @@ def _sheet(pairs: Pairs, prediction_dir: Path, num_images: int) -> np.ndarray:
     """The first test images: input with a white hole, prediction, composite, ground truth."""
     import numpy as np
 
-    from pennet.data.images import read_rgb
+    from pennet.data.picture_files import read_rgb
     from pennet.pictures import sheet
 
     assert pairs.mask is not None

@@ -47,7 +47,7 @@ def write_outputs(folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]]
     import numpy as np
 
     from pennet.atomic import replacing_folder
-    from pennet.pictures import save_png
+    from pennet.data.picture_files import save_png
 
     with replacing_folder(folder) as fresh:
         for name, image, mask, prediction in predictions:

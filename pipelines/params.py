@@ -7,14 +7,13 @@ import inspect
 import os
 import signal
 import sys
-import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pennet.config import Config, ConfigError, MethodConfig, config_from_mapping
-from pennet.errors import UserError
+from pennet.errors import TransientError, UserError
 
 PARAMS_PATH = Path("params.yaml")
 REASON_VARIABLE = "PENNET_REASON_FILE"
@@ -104,11 +103,10 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def _is_transient(error: Exception) -> bool:
     """Whether another try can help: a network or a disk that failed, but no file that is missing, no 404."""
-    cause = error.__cause__ or error
-    if isinstance(cause, urllib.error.HTTPError):
-        return cause.code >= 500 or cause.code in (408, 429)
+    if isinstance(error, UserError):
+        return isinstance(error, TransientError)
     lasting = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
-    return isinstance(cause, OSError) and not isinstance(cause, lasting)
+    return isinstance(error, OSError) and not isinstance(error, lasting)
 
 
 def _recipe(config: Config, method: str) -> MethodConfig:

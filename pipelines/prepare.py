@@ -24,9 +24,10 @@ def run(dataset: str, *, prepare: PrepareConfig) -> None:
     from tqdm import tqdm
 
     from pennet.atomic import replacing_folder, write_json
-    from pennet.data.images import read_rgb, resize_square
+    from pennet.data.images import resize_square
     from pennet.data.manifest import SPLITS, open_archive, read_manifest, read_member
-    from pennet.pictures import contact_sheet, save_png
+    from pennet.data.picture_files import read_rgb, save_png
+    from pennet.pictures import contact_sheet
 
     size_px = prepare.image_size_px
     pictures: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}

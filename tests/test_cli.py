@@ -1,5 +1,7 @@
 import csv
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -162,6 +164,40 @@ def test_evaluate_of_a_broken_picture_names_the_file(folders: tuple[Path, Path],
     code, output = _evaluate(*folders)
     assert code == 1
     assert "001.png: cannot be read as a picture" in output
+
+
+def test_evaluate_takes_every_picture_type_and_no_hidden_file(tmp_path: Path) -> None:
+    real, fake = _folder(tmp_path / "real", REAL, ".tiff"), _folder(tmp_path / "fake", REAL, ".TIF")
+    (fake / "._000.TIF").write_bytes(b"what macOS leaves beside 000.TIF")
+    (fake / ".ipynb_checkpoints").mkdir()
+    Image.fromarray(REAL[0]).save(fake / ".ipynb_checkpoints" / "000-checkpoint.png")
+    code, output = _evaluate(real, fake)
+    assert code == 0, output
+
+
+def test_evaluate_of_a_picture_of_too_many_pixels_names_the_file(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # Pillow refuses more than twice as many
+    code, output = _evaluate(*folders)
+    assert code == 1
+    assert "000.png: cannot be read as a picture" in output
+
+
+def test_evaluate_of_a_file_name_that_is_no_utf_8_is_one_error(folders: tuple[Path, Path]) -> None:
+    shutil.copy(folders[0] / "000.png", os.fsencode(folders[0]) + b"/caf\xe9.png")
+    code, output = _evaluate(*folders)
+    assert code == 1
+    assert r"caf\xe9.png" in output
+
+
+def test_pack_says_what_it_left_out(tmp_path: Path) -> None:
+    photos = _folder(tmp_path / "photos", pictures(8, 8, 8))
+    (photos / "a.heic").touch()
+    result = CliRunner().invoke(app, ["pack", str(photos), str(tmp_path / "a.zip"), "--test-ratio", "0.5"])
+    assert result.exit_code == 0, result.output
+    assert f"left out: 1 of other types (1 .heic): {photos / 'a.heic'}\n" in result.stderr
+    assert "left out" not in result.stdout
 
 
 def test_evaluate_of_a_truncated_picture_names_the_file(folders: tuple[Path, Path]) -> None:

@@ -1,19 +1,9 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from pennet.data.images import read_rgb
-from pennet.pictures import contact_sheet, save_png, sheet
+from pennet.pictures import contact_sheet, sheet
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
-
-
-def test_png_is_lossless_and_repeatable(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        save_png(tmp_path / name, PICTURES[0])
-    assert np.array_equal(read_rgb(tmp_path / "a.png"), PICTURES[0])
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_sheet_shows_every_picture_enlarged_by_whole_pixels() -> None:

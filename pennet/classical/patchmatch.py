@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennet.errors import UserError
+from pennet.extras import require
 
 PATCH_RADIUS_PX = 3
 """Patches of 7x7 pixels, as in the library's examples."""
@@ -19,10 +20,11 @@ def fill_with_patchmatch(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> N
     """(H, W, 3), (H, W) 1 = hole -> (H, W, 3), all uint8.
 
     Raises:
-        UserError: the native library of pypatchmatch cannot be loaded here.
+        UserError: pypatchmatch is not installed, or its native library cannot be loaded here.
 
     Source: Barnes et al., PatchMatch, 2009, with the completion of Wexler et al., 2007; pypatchmatch's implementation.
     """
+    require("classical", "patchmatch")
     import patchmatch
 
     if not patchmatch.patchmatch_available:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.extras import require
+
 RADIUS_PX = 3
 """The customary neighbourhood of OpenCV's examples. A larger one blurs more and so scores a lower L1."""
 
@@ -12,8 +14,12 @@ RADIUS_PX = 3
 def fill_with_telea(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3), (H, W) 1 = hole -> (H, W, 3), all uint8.
 
+    Raises:
+        UserError: its package is not installed.
+
     Source: Telea, An Image Inpainting Technique Based on the Fast Marching Method, 2004; OpenCV's implementation.
     """
+    require("classical", "cv2")
     import cv2
 
     hole = (mask > 0).astype(np.uint8)

@@ -46,7 +46,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise UserError(f"archive {path}: no such file; run the download stage") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
 
 
@@ -61,7 +61,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         return archive.read(name)
     except RuntimeError as error:  # encrypted; or, as a NotImplementedError, of an unknown compression
         raise UserError(f"{name}: cannot be unpacked ({error}); pack it stored or deflated, without a password") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{name}: cannot be unpacked ({error}); download or pack the archive again") from error
 
 

@@ -6,17 +6,31 @@ import csv
 import hashlib
 import io
 import zipfile
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 from pennet.atomic import replacing
 from pennet.data.manifest import COLUMNS, MANIFEST
+from pennet.data.picture_files import SUFFIXES, read_rgb
+from pennet.data.search import find_pictures
 from pennet.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+LONGEST_NAME_BYTES = 150
+"""A name becomes that of files that add some letters to it; file systems take 255 bytes."""
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same photos give the same bytes, whenever they are packed
 
 
-def pack(photos: Path, archive: Path, test_ratio: float) -> tuple[int, int, str]:
+class Packed(NamedTuple):
+    num_train: int
+    num_test: int
+    sha256: str
+    """Of the archive."""
+    left_out: str
+    """What else lies in the folder, counted and named; empty if nothing does."""
+
+
+def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
     """Writes an archive that the download stage takes.
 
     A photo goes to the test split by its own checksum, so adding photos later moves no other one across; photos in one
@@ -27,47 +41,70 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> tuple[int, int, str]
         archive: the zip file to write.
         test_ratio: share of the groups that is kept for the test, in (0, 1).
 
-    Returns:
-        Numbers of training and test photos, and the archive's sha256.
-
     Raises:
-        UserError: no photos, two files of one name, an unreadable one, or an empty split.
+        UserError: no photos, an empty split, or photos that cannot be used, all of them named: unreadable ones, and those of
+            one name but for the suffix.
     """
-    from pennet.data.images import read_rgb
-
     if not 0 < test_ratio < 1:
         raise UserError(f"test ratio {test_ratio}: must be between 0 and 1")
-    if not photos.is_dir():
-        raise UserError(f"{photos}: no such folder")
-    files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not files:
-        raise UserError(f"{photos}: holds no photo ({', '.join(SUFFIXES)})")
+    found = find_pictures(photos)
+    if not found.pictures:
+        left = f"; left out: {found.left_out()}" if found.left_out() else ""
+        raise UserError(f"{photos}: holds no photo ({', '.join(SUFFIXES)}){left}")
+    problems = _name_clashes(photos, found.pictures)
     text, counts = io.StringIO(), {"train": 0, "test": 0}
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     with replacing(archive) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as target:
-            names: dict[str, Path] = {}
-            for path in files:
-                first = names.setdefault(path.stem, path)
-                if first != path:
-                    raise UserError(f"{first} and {path} share the name {path.stem!r}; rename one")
-                content = path.read_bytes()
-                read_rgb(io.BytesIO(content), str(path))
+            for path in found.pictures:
+                try:
+                    content = path.read_bytes()
+                    read_rgb(io.BytesIO(content), str(path))
+                except (UserError, OSError) as error:
+                    problems.append(str(error))
+                    continue
                 checksum = hashlib.sha256(content).hexdigest()
-                inside = path.relative_to(photos)
-                group = inside.parent.as_posix() if inside.parent != Path() else checksum
+                source = path.relative_to(photos)
+                file = f"images/{_name(source)}{path.suffix}"
+                group = source.parent.as_posix() if source.parent != Path() else checksum
                 place = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 16**8
                 split = "test" if place < test_ratio else "train"
                 counts[split] += 1
-                writer.writerow([f"images/{inside.as_posix()}", group, split, str(inside), checksum])
-                target.writestr(zipfile.ZipInfo(f"images/{inside.as_posix()}", _FIXED_TIME), content)
+                writer.writerow([file, group, split, source.as_posix(), checksum])
+                if not problems:
+                    target.writestr(zipfile.ZipInfo(file, _FIXED_TIME), content)
             target.writestr(zipfile.ZipInfo(MANIFEST, _FIXED_TIME), text.getvalue())
+        if problems:
+            listed = "".join(f"\n  - {problem}" for problem in problems)
+            raise UserError(f"{photos}: nothing was packed, because of{listed}")
         empty = [split for split, count in counts.items() if not count]
         if empty:
             raise UserError(
-                f"{photos}: {len(files)} photo(s) leave the {' and '.join(empty)} split empty;"
+                f"{photos}: {len(found.pictures)} photo(s) leave the {' and '.join(empty)} split empty;"
                 " add photos, split large subfolders or change the test ratio"
             )
-        sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    return counts["train"], counts["test"], sha256
+        with temporary.open("rb") as file_of_zip:
+            sha256 = hashlib.file_digest(file_of_zip, "sha256").hexdigest()
+    return Packed(counts["train"], counts["test"], sha256, found.left_out())
+
+
+def _name(source: Path) -> str:
+    """A photo's name in the data set, from its path below the folder: `day1/IMG_0000.JPG` is `day1-IMG_0000`.
+
+    It depends on no other photo, so those that come later rename none. What would be too long for a file name ends in a
+    checksum of the path instead.
+    """
+    name = "-".join(source.with_suffix("").parts)
+    if len(name.encode()) <= LONGEST_NAME_BYTES:
+        return name
+    ending = "-" + hashlib.sha256(source.as_posix().encode()).hexdigest()[:16]
+    return name.encode()[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+
+
+def _name_clashes(photos: Path, files: list[Path]) -> list[str]:
+    files_of_name: dict[str, list[str]] = defaultdict(list)
+    for path in files:
+        files_of_name[_name(path.relative_to(photos))].append(str(path))
+    clashes = [(name, paths) for name, paths in files_of_name.items() if len(paths) > 1]
+    return [f"{' and '.join(paths)} would both be named {name!r}; rename or remove one" for name, paths in clashes]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pennet.data.images import Picture, read_mask, read_rgb
+from pennet.data.images import Picture
+from pennet.data.picture_files import SUFFIXES, read_mask, read_rgb, size_px
+from pennet.data.search import a_few, find_pictures
 from pennet.errors import UserError
 from pennet.metrics.scoring import Pairs
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-_SHOWN = 3
 
 
 def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
@@ -62,37 +59,31 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
 
 
 def _check_sizes(names: list[str], files: dict[str, dict[str, Path]]) -> None:
-    sizes = {label: {name: _size_px(path) for name, path in by_name.items()} for label, by_name in files.items()}
+    sizes = {label: {name: size_px(path) for name, path in by_name.items()} for label, by_name in files.items()}
     real = sizes["real"]
     odd = [(files[label][name], size, name) for label in sizes for name, size in sizes[label].items() if size != real[name]]
     if odd:
-        text = _first(f"{path} ({w}x{h})" for path, (w, h), _ in odd)
+        text = a_few(f"{path} ({w}x{h})" for path, (w, h), _ in odd)
         name = odd[0][2]
         truth = f"{files['real'][name]} ({'x'.join(map(str, real[name]))})"
         raise UserError(f"a result and a mask must have the size of their truth, here {truth}; resize {text}")
     others = [f"{files['real'][name]} ({w}x{h})" for name, (w, h) in real.items() if (w, h) != real[names[0]]]
     if others:
         first = f"{files['real'][names[0]]} ({'x'.join(map(str, real[names[0]]))})"
-        text = f"all pictures must have one size, that of {first}; evaluate other sizes by themselves: {_first(others)}"
+        text = f"all pictures must have one size, that of {first}; evaluate other sizes by themselves: {a_few(others)}"
         raise UserError(text)
 
 
 def _pictures(folder: Path, others: list[Path]) -> dict[str, Path]:
     """By name, with subfolders; not what lies in one of the other folders, if that is a subfolder of this one."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    inner = [other for other in others if other.is_relative_to(folder) and other != folder]
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not any(path.is_relative_to(other) for other in inner)
-    )
-    if not files:
-        raise UserError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) in this folder")
-    by_name = {_name(path, folder): path for path in files}
-    doubles = [str(path.relative_to(folder)) for path in files if by_name[_name(path, folder)] != path]
+    found = find_pictures(folder, without=others)
+    if not found.pictures:
+        left = f"; left out: {found.left_out()}" if found.left_out() else ""
+        raise UserError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) in this folder{left}")
+    by_name = {_name(path, folder): path for path in found.pictures}
+    doubles = [str(path.relative_to(folder)) for path in found.pictures if by_name[_name(path, folder)] != path]
     if doubles:
-        raise UserError(f"{folder}: pictures that differ only in their suffix: {_first(doubles)}; keep one of each")
+        raise UserError(f"{folder}: pictures that differ only in their suffix: {a_few(doubles)}; keep one of each")
     return by_name
 
 
@@ -103,23 +94,7 @@ def _name(path: Path, folder: Path) -> str:
 def _check_names(real: Path, expected: set[str], folder: Path, found: set[str]) -> None:
     missing, extra = sorted(expected - found), sorted(found - expected)
     if missing or extra:
-        parts = [f"{folder} lacks {len(missing)} of them: {_first(missing)}"] * bool(missing)
-        parts += [f"{folder} has {len(extra)} that {real} lacks: {_first(extra)}"] * bool(extra)
+        parts = [f"{folder} lacks {len(missing)} of them: {a_few(missing)}"] * bool(missing)
+        parts += [f"{folder} has {len(extra)} that {real} lacks: {a_few(extra)}"] * bool(extra)
         counts = f"{len(expected)} pictures against {len(found)}"
         raise UserError(f"file names without suffix must match {real} ({counts}): {'; '.join(parts)}")
-
-
-def _size_px(path: Path) -> tuple[int, int]:
-    """Width and height as shown: a camera's note that the picture lies on its side swaps them."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-            return (height, width) if on_its_side else (width, height)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UserError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
-
-
-def _first(items: Iterable[str]) -> str:
-    items = list(items)
-    return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")

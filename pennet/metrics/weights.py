@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import importlib.util
-import shutil
-import urllib.request
 from pathlib import Path
 
-from pennet.atomic import replacing
+from pennet.data.download import fetch
 from pennet.errors import UserError
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
@@ -55,21 +52,10 @@ def download(url: str, path: Path, sha256: str, remedy: str) -> Path:
     """Fetches `url` to `path`: whole and with the checksum `sha256`, or not at all.
 
     Raises:
-        WeightsUnavailable: no network, the server does not have it, or what it has is another file.
+        WeightsUnavailable: no network, no such file on the server or another one, or `path` cannot be written.
     """
     try:
-        with (
-            replacing(path) as temporary,
-            urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response,
-            temporary.open("wb") as file,
-        ):
-            shutil.copyfileobj(response, file)
-            file.flush()
-            with temporary.open("rb") as written:
-                found = hashlib.file_digest(written, "sha256").hexdigest()
-            if found != sha256:
-                what = f"{url} holds a file with sha256 {found[:12]}..., expected {sha256[:12]}..."
-                raise WeightsUnavailable(f"{what}; {remedy}")
-    except (OSError, http.client.HTTPException) as error:  # URLError, time-outs and a broken answer included
-        raise WeightsUnavailable(f"{url} cannot be downloaded ({error}); {remedy}") from error
+        fetch(url, path, sha256, remedy, DOWNLOAD_TIMEOUT_SECONDS)
+    except (UserError, OSError) as error:
+        raise WeightsUnavailable(str(error)) from error
     return path

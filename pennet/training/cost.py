@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,9 +45,13 @@ def count_parameters(*networks: nn.Module) -> int:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak memory of this process so far, in MiB: the allocator's on CUDA, the resident set's on a CPU."""
+    """Peak memory of this process so far, in MiB: the allocator's on CUDA, the resident set's on a CPU, 0 on Windows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
 

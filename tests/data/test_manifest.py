@@ -1,9 +1,11 @@
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pennet.data.manifest import open_archive, read_manifest, read_member
+from pennet.errors import UserError
 
 HEADER = "file,group,split,source,sha256\n"
 
@@ -105,3 +107,23 @@ def test_manifest_of_another_encoding_is_refused_by_name(tmp_path: Path) -> None
         target.writestr("manifest.csv", HEADER.encode("utf-16"))
     with pytest.raises(ValueError, match=r"manifest\.csv: not UTF-8"):
         read(path)
+
+
+def test_damaged_archive_is_read_or_refused_by_name(tmp_path: Path) -> None:
+    """Whatever a damaged archive makes Python's zipfile stumble over, there is no traceback."""
+    generator, refused = np.random.default_rng(0), 0
+    path = archive(tmp_path, HEADER + "images/é.png,g,train,s,1\n", ("images/é.png",))
+    whole = path.read_bytes()
+    for _ in range(1500):
+        content = bytearray(whole)
+        for place in generator.integers(0, len(content), 3):
+            content[place] = generator.integers(256)
+        path.write_bytes(content)
+        try:
+            with open_archive(path) as opened:
+                for entry in read_manifest(opened):
+                    read_member(opened, entry.file)
+        except UserError as error:
+            assert "set.zip" in str(error) or "images/é.png" in str(error)
+            refused += 1
+    assert refused > 100

@@ -1,3 +1,9 @@
+import errno
+import io
+import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +12,8 @@ from PIL import Image
 
 from pennet.data.manifest import open_archive, read_manifest
 from pennet.data.pack import pack
+from pennet.data.picture_files import read_rgb
+from pennet.errors import UserError
 
 
 def make_photos(folder: Path, count: int = 12) -> Path:
@@ -22,11 +30,12 @@ def splits(archive: Path) -> dict[str, str]:
 
 
 def test_pack_makes_an_archive_that_the_pipeline_reads(tmp_path: Path) -> None:
-    num_train, num_test, sha256 = pack(make_photos(tmp_path / "photos"), tmp_path / "mine.zip", 0.4)
+    num_train, num_test, sha256, left_out = pack(make_photos(tmp_path / "photos"), tmp_path / "mine.zip", 0.4)
+    assert left_out == ""
     found = splits(tmp_path / "mine.zip")
     assert len(found) == num_train + num_test == 12
     assert list(found.values()).count("test") == num_test
-    assert len({found[f"photo{i}"] for i in (0, 4, 8)}) == 1  # one folder, one split
+    assert len({found[f"beach-photo{i}"] for i in (0, 4, 8)}) == 1  # one folder, one split
     assert len(sha256) == 64
 
 
@@ -37,12 +46,104 @@ def test_the_same_photos_give_the_same_bytes_and_new_ones_move_none(tmp_path: Pa
     assert splits(tmp_path / "a.zip").items() <= splits(tmp_path / "c.zip").items()
 
 
-def test_pack_names_an_unreadable_photo_and_writes_nothing(tmp_path: Path) -> None:
+def test_pack_names_every_unusable_photo_and_writes_nothing(tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "photos")
     (photos / "broken.jpg").write_bytes(b"not a photo")
-    with pytest.raises(ValueError, match=r"broken\.jpg: cannot be read as a picture"):
+    (photos / "beach" / "empty.TIF").touch()
+    Image.new("RGBA", (8, 8)).save(photos / "clear.png")
+    Image.new("RGB", (8, 8)).save(photos / "photo1.bmp")
+    with pytest.raises(UserError) as caught:
         pack(photos, tmp_path / "mine.zip", 0.4)
-    assert not (tmp_path / "mine.zip").exists()
+    for part in (
+        r"broken\.jpg: cannot be read as a picture",
+        r"beach/empty\.TIF: cannot be read as a picture",
+        r"clear\.png: has transparency",
+        r"photo1\.bmp and .*photo1\.png would both be named 'photo1'; rename or remove one",
+    ):
+        assert re.search(rf"\n  - .*{part}", str(caught.value)), part
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_pack_names_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, read_bytes = make_photos(tmp_path / "photos"), Path.read_bytes
+
+    def refuse(self: Path) -> bytes:  # as without the right to read it, which root always has
+        if self.name == "photo3.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return read_bytes(self)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match=r"\n  - .*Permission denied: '.*photo3\.png'"):
+        pack(photos, tmp_path / "mine.zip", 0.4)
+
+
+def test_photos_of_one_file_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for i in range(8):
+        (photos / f"day{i}").mkdir(parents=True)
+        Image.new("RGB", (8, 8), (i, i, i)).save(photos / f"day{i}" / "IMG_0000.PNG")
+    pack(photos, tmp_path / "mine.zip", 0.4)
+    with open_archive(tmp_path / "mine.zip") as archive:
+        entries = {entry.name: entry for entry in read_manifest(archive)}
+        assert sorted(entries) == [f"day{i}-IMG_0000" for i in range(8)]
+        for i in range(8):
+            entry = entries[f"day{i}-IMG_0000"]
+            assert (read_rgb(io.BytesIO(archive.read(entry.file))) == i).all()
+            assert (entry.source, entry.group) == (f"day{i}/IMG_0000.PNG", f"day{i}")
+
+
+def test_names_that_would_be_too_long_for_a_file_are_cut_and_stay_apart(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for i in range(8):
+        folder = photos / ("夏の旅行の写真" * 10) / f"day{i}"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8), (i, i, i)).save(folder / "IMG_0000.png")
+    pack(photos, tmp_path / "mine.zip", 0.4)
+    names = list(splits(tmp_path / "mine.zip"))
+    assert len(set(names)) == 8
+    assert all(name.startswith("夏の旅行") and len(name.encode()) <= 150 for name in names)
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / ".photos")  # its own name may begin with a dot
+    for name in ("a.HEIC", "b.heic", "c.heic", "d.heic", "notes.txt", "README"):
+        (photos / name).touch()
+    (photos / "._photo1.png").write_bytes(b"what macOS leaves beside photo1.png")
+    (photos / ".ipynb_checkpoints").mkdir()
+    Image.new("RGB", (8, 8)).save(photos / ".ipynb_checkpoints" / "photo1-checkpoint.png")
+    make_photos(tmp_path / "album")
+    (photos / "linked").symlink_to(tmp_path / "album")
+    (photos / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
+    (photos / "photo99.png").symlink_to(tmp_path / "elsewhere.png")  # a linked photo is a photo
+    packed = pack(photos, tmp_path / "mine.zip", 0.4)
+    assert packed.num_train + packed.num_test == 13
+    said = packed.left_out.replace(f"{photos}/", "")
+    assert said == (
+        "6 of other types (4 .heic, 1 .txt, 1 no suffix): README, a.HEIC, b.heic and 3 more; "
+        "2 hidden: ._photo1.png, .ipynb_checkpoints; 2 linked folders or broken links: broken.png, linked"
+    )
+
+
+def test_folder_that_may_not_be_read_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, iterdir = make_photos(tmp_path / "photos"), Path.iterdir
+
+    def refuse(self: Path) -> Iterator[Path]:
+        if self.name == "beach":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return iterdir(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    packed = pack(photos, tmp_path / "mine.zip", 0.4)
+    assert packed.num_train + packed.num_test == 9
+    assert packed.left_out == f"1 folders that may not be read: {photos / 'beach'}"
+
+
+def test_file_name_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos")
+    shutil.copy(photos / "photo1.png", os.fsencode(photos) + b"/caf\xe9.png")
+    with pytest.raises(UserError, match=r"1 file name\(s\) are no UTF-8; rename .*caf\\xe9\.png$"):
+        pack(photos, tmp_path / "mine.zip", 0.4)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +151,8 @@ def test_pack_names_an_unreadable_photo_and_writes_nothing(tmp_path: Path) -> No
     [
         ((), 0.2, r"holds no photo"),
         (("a.png",), 0.2, "split empty"),
-        (("a.png", "b/a.png"), 0.2, "share the name 'a'"),
+        (("a.png", "a.bmp"), 0.2, "would both be named 'a'"),
+        (("a-b/c.png", "a/b-c.png"), 0.2, "would both be named 'a-b-c'"),
         (("a.png",), 1.5, r"test ratio 1\.5: must be between 0 and 1"),
     ],
 )

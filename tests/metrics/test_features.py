@@ -180,7 +180,7 @@ def test_inception_with_a_missing_file_and_no_network_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features, "INCEPTION_URL", "http://127.0.0.1:1/refused")
-    with pytest.raises(WeightsUnavailable, match=r"127.0.0.1:1/refused cannot be downloaded .*--inception-weights"):
+    with pytest.raises(WeightsUnavailable, match=r"127.0.0.1:1/refused: cannot be downloaded .*--inception-weights"):
         load_extractor("inception", CPU, str(tmp_path / "nothing.pth"))
 
 
@@ -205,7 +205,7 @@ def test_inception_download_of_another_file_leaves_nothing(
     served_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(WeightsUnavailable, match=r"inception.pth holds a file with sha256 .*, expected 6726825d0af5"):
+    with pytest.raises(WeightsUnavailable, match=r"inception.pth: sha256 is .*, expected 6726825d0af5"):
         Inception(CPU, url=f"{served_folder}/inception.pth")
     assert list((tmp_path / "checkpoints").iterdir()) == []
 

@@ -1,5 +1,6 @@
 """What an archive may call its files: names that CSV readers take for missing, licences in folders."""
 
+import csv
 import hashlib
 import io
 import zipfile
@@ -11,8 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from pennet.cli import app
 from pennet.config import MasksConfig, PrepareConfig
+from pennet.data.pack import pack
+from pennet.data.picture_files import save_png
 from pipelines import layout, masks, outputs, prepare
 
 PREPARE = PrepareConfig(image_size_px=16, contact_sheet_images=4)
@@ -102,3 +107,33 @@ def test_failed_stage_leaves_no_half_folder(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(OSError, match="disk full"):
         outputs.write_outputs(Path("data/outputs"), predictions())
     assert sorted(Path().rglob("*")) == before
+
+
+ODD_NAMES = ["IMG (20)", "100%", "a,b", "it's #1", "é 画", "-rf", "a\nb", "50% & more", "x.y", '"quoted"']
+
+
+def test_odd_file_names_pass_from_the_folder_of_photos_to_the_scores(tmp_path: Path) -> None:
+    """Each photo is of one grey level: by that it is known again at the end."""
+    photos, expected = tmp_path / "photos", {name: 10 * value for value, name in enumerate(ODD_NAMES)}
+    photos.mkdir()
+    for name, value in expected.items():
+        (photos / f"{name}.png").write_bytes(png(value))
+    pack(photos, layout.raw_archive("mine"), 0.5)
+    prepare.run("mine", prepare=PREPARE)
+    masks.run("mine", masks=MASKS)
+    names, images, holes = outputs.test_set("mine")
+    assert names
+    manifest = outputs.read_prepared_manifest("mine")
+    arrays = {split: np.load(layout.prepared_dir("mine") / f"{split}.npy") for split in ("train", "test")}
+    images = [arrays[split][index] for split, index in zip(manifest["split"], manifest["index"], strict=True)]
+    assert {name: image.max() for name, image in zip(manifest["name"], images, strict=True)} == expected
+    rows = [(name, image, holes[0], image) for name, image in zip(manifest["name"], images, strict=True)]
+    results = layout.outputs_dir("mine", "mean", None)
+    outputs.write_outputs(results, iter(rows))
+    for name, image, _, _ in rows:
+        save_png(tmp_path / "truth" / f"{name}.png", image)
+    folders = [str(tmp_path / "truth"), str(results / "composite"), "--csv", "scores.csv"]
+    result = CliRunner().invoke(app, ["evaluate", *folders, "--extractor", "none", "--lpips", "none", "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    with Path("scores.csv").open(newline="") as file:
+        assert {row["name"]: float(row["l1"]) for row in csv.DictReader(file)} == dict.fromkeys(expected, 0.0)

@@ -1,11 +1,11 @@
+import errno
 import subprocess
 import sys
-import urllib.error
-from email.message import Message
 from pathlib import Path
 
 import pytest
 
+from pennet.errors import TransientError, UserError
 from pipelines.params import _is_transient, load_params, stage_sections
 from pipelines.train import run as train_stage
 from tests.project import ROOT
@@ -52,17 +52,14 @@ def test_a_stage_outside_the_repository_says_where_to_run(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("cause", "expected"),
+    ("error", "expected"),
     [
-        (None, False),  # a wrong checksum
-        (urllib.error.URLError("no route to host"), True),
-        (TimeoutError(), True),
-        (urllib.error.HTTPError("http://a", 503, "busy", Message(), None), True),
-        (urllib.error.HTTPError("http://a", 404, "not found", Message(), None), False),
-        (FileNotFoundError(), False),
+        (TransientError("the connection broke"), True),
+        (UserError("a wrong checksum"), False),
+        (OSError(errno.EIO, "a disk"), True),
+        (OSError(errno.ENOENT, "no such file"), False),
+        (OSError(errno.EACCES, "not allowed"), False),
     ],
 )
-def test_another_try_is_for_what_may_pass(cause: Exception | None, expected: bool) -> None:
-    error = ValueError("archive")
-    error.__cause__ = cause
+def test_another_try_is_for_what_may_pass(error: Exception, expected: bool) -> None:
     assert _is_transient(error) is expected

@@ -1,0 +1,101 @@
+"""Finds the pictures of a folder, and says what else lies there."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pennet.data.picture_files import SUFFIXES
+from pennet.errors import UserError
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a folder and its subfolders, each list sorted."""
+
+    pictures: list[Path] = field(default_factory=list)
+    """Files with a suffix of `pennet.data.picture_files.SUFFIXES`; the files may still be broken."""
+    others: list[Path] = field(default_factory=list)
+    """Files of other types."""
+    hidden: list[Path] = field(default_factory=list)
+    """Files and folders whose names begin with a dot: no photos, like the `._20.jpg` that macOS writes beside `20.jpg`."""
+    links: list[Path] = field(default_factory=list)
+    """Linked folders, which are not entered, and links that lead nowhere."""
+    closed: list[Path] = field(default_factory=list)
+    """Folders that may not be read."""
+
+    def left_out(self) -> str:
+        """What is no picture, counted and named for a reader; empty if there is nothing."""
+        types = Counter(path.suffix.lower() or "no suffix" for path in self.others)
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(types.items()))
+        parts = {
+            f"of other types ({kinds})": self.others,
+            "hidden": self.hidden,
+            "linked folders or broken links": self.links,
+            "folders that may not be read": self.closed,
+        }
+        return "; ".join(f"{len(paths)} {what}: {a_few(map(shown, paths))}" for what, paths in parts.items() if paths)
+
+
+def find_pictures(folder: Path, without: Collection[Path] = ()) -> Found:
+    """Looks through a folder and its subfolders.
+
+    Args:
+        folder: where to look; its own name may begin with a dot.
+        without: folders below it that are passed over.
+
+    Raises:
+        UserError: no such folder, or pictures whose names are no UTF-8; names them all.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{shown(folder)}: no such folder")
+    found = Found()
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        try:
+            paths = list(current.iterdir())
+        except PermissionError:
+            found.closed.append(current)
+            continue
+        for path in paths:
+            if path in without:
+                continue
+            if path.name.startswith("."):
+                found.hidden.append(path)
+            elif path.is_symlink() and not path.is_file():
+                found.links.append(path)
+            elif path.is_dir():
+                waiting.append(path)
+            else:
+                (found.pictures if path.suffix.lower() in SUFFIXES else found.others).append(path)
+    for paths in (found.pictures, found.others, found.hidden, found.links, found.closed):
+        paths.sort()
+    odd = [shown(path) for path in found.pictures if not _is_utf_8(path.relative_to(folder))]
+    if odd:
+        raise UserError(f"{shown(folder)}: {len(odd)} file name(s) are no UTF-8; rename {', '.join(odd)}")
+    return found
+
+
+def shown(path: Path) -> str:
+    """A path that any terminal and file can take: bytes that are no UTF-8 as `\\xe9`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def a_few(items: Iterable[str]) -> str:
+    """The first few, and how many more there are."""
+    items = list(items)
+    return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
+
+
+def _is_utf_8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
