@@ -23,7 +23,7 @@ def results(datasets: list[str]) -> str:
         parts.append(f"**{dataset}** ([all figures]({(folder / 'comparison.md').as_posix()}))")
         parts += [line for line in text.splitlines() if line.startswith("Budget: ")]
         chapters = {chapter.partition("\n")[0]: chapter for chapter in text.split("\n## ")}
-        parts += [_first_table(chapters[name]) for name in ("All images", "Training cost") if name in chapters]
+        parts += [_first_table(chapters[name]) for name in ("All images", "Training budget") if name in chapters]
         parts.append(f"![{dataset}: input, every method, ground truth]({(folder / 'side_by_side.png').as_posix()})")
     return "\n\n".join(parts) + "\n"
 

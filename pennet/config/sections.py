@@ -124,8 +124,8 @@ class EvaluateConfig:
     """Seed of the bootstrap, of the Inception Score's shuffle and of KID's subsets."""
     extractors: list[Literal["efflite0", "inception"]]
     """Networks whose features give IS, FID and KID."""
-    inception_weights: str
-    """File of torch-fidelity's FID Inception-v3 weights, downloaded to it if absent; empty: a file in torch's cache."""
+    weights_dir: str
+    """Folder of weights that are downloaded (Inception's); its content is a dependency of the evaluation."""
     is_splits: int
     """Splits of the Inception Score."""
     kid_subsets: int
@@ -142,6 +142,7 @@ class EvaluateConfig:
     def limits(self) -> Limits:
         yield from positive(self, "bootstrap_resamples", "is_splits", "kid_subsets", "kid_subset_size")
         yield from positive(self, "batch_size", "sheet_images")
+        yield bool(self.weights_dir.strip()), "weights_dir", "must be a folder, such as data/weights"
         yield from seed(self.seed)
 
 

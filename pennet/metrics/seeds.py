@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.metrics.distribution import INTERVAL_NOTE
 from pennet.metrics.per_image import PerImage
 from pennet.metrics.pixel import Values
-from pennet.metrics.report import INTERVAL_NOTE, MetricResult, Report
+from pennet.metrics.report import MetricResult, Report
 from pennet.metrics.summary import HOLE_BINS, bootstrap_interval
 
 
