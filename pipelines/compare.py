@@ -1,9 +1,9 @@
 """Stage `compare`: all methods of a data set side by side.
 
 `reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md`, `costs.csv` and `side_by_side.png` in
-`reports/DATASET/comparison/`, the plots in `reports/DATASET/plots/`, and `metrics.json` and `metrics.csv` in `reports/DATASET/`
-for DVC's own tables and plots. Git keeps them, they are the results that the README shows: so their numbers are rounded, and none
-is a machine's own.
+`reports/DATASET/comparison/`, the plots in `reports/DATASET/plots/`, and `metrics.json` and `metrics.csv` beside them for
+DVC's own tables and plots. Git keeps them all, they are the results that the README shows: so their numbers are rounded,
+and none is a machine's own.
 """
 
 from __future__ import annotations
