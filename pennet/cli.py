@@ -92,7 +92,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder of masks, white = hole; everything else is taken from the ground truth before scoring."),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the report (metrics.json) here.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every image's values here.")] = None,
     extractor: Annotated[
         list[ExtractorChoice],
@@ -101,7 +101,9 @@ def evaluate(
     lpips: Annotated[list[LPIPSChoice], typer.Option(help="Backbone of LPIPS; may be repeated; none leaves it out.")] = [
         LPIPSChoice.alex
     ],
-    inception_weights: Annotated[str, typer.Option(help="File of the Inception weights; downloaded to it if absent.")] = "",
+    inception_weights: Annotated[
+        Path | None, typer.Option(help="File of the Inception weights; downloaded to it if absent.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures scored together; changes no value.")] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache_dir: Annotated[
@@ -109,7 +111,7 @@ def evaluate(
         typer.Option(help="Folder of remembered features \\[default: ~/.cache/pennet/features\\]."),
     ] = None,
 ) -> None:
-    """Compare a folder of results with the ground truth: L1, PSNR, SSIM, MS-SSIM, LPIPS, IS, FID and KID.
+    """Compare a folder of results with the ground truth by every metric of docs/metrics.md.
 
     Pictures are matched by path without suffix, and all must have one size: evaluate others by themselves.
 
@@ -118,7 +120,7 @@ def evaluate(
     try:
         require("metrics", "cv2", "scipy")
         from pennet.config import EvaluateConfig, config_from_mapping
-        from pennet.metrics.features import default_cache_dir
+        from pennet.metrics.features import default_cache_dir, inception_cache_path
         from pennet.metrics.folders import pair_folders
         from pennet.metrics.per_image import write_per_image
         from pennet.metrics.report import write_report
@@ -129,7 +131,7 @@ def evaluate(
             "bootstrap_resamples": 2000,
             "seed": 7,
             "extractors": [choice.value for choice in extractor if choice != "none"],
-            "inception_weights": inception_weights,
+            "weights_dir": str(inception_cache_path().parent),
             "is_splits": 10,
             "kid_subsets": 100,
             "kid_subset_size": 50,
@@ -139,7 +141,7 @@ def evaluate(
         }
         config = config_from_mapping(EvaluateConfig, values, "command line")
         pairs = pair_folders(real, fake, masks)
-        scores = score(pairs, config, choose_device(device), cache_dir or default_cache_dir())
+        scores = score(pairs, config, choose_device(device), cache_dir or default_cache_dir(), inception_weights)
         if json:
             write_report(json, scores.report)
         if csv:
@@ -174,31 +176,31 @@ def _print(report: Report) -> None:
     if report.num_outside_bins:
         outside = f"images with a hole ratio outside all bins (1 % and less, above 60 %): {report.num_outside_bins}"
         console.print(outside, markup=False, highlight=False)
-    said: dict[str, list[str]] = {}
+    names_by_note: dict[str, list[str]] = {}
     for metric in report.overall.values():
         for note in metric.notes if metric.status == "ok" else [metric.status]:
-            said.setdefault(note, []).append(metric.name)
-    for note, names in said.items():
+            names_by_note.setdefault(note, []).append(metric.name)
+    for note, names in names_by_note.items():
         console.print(f"{', '.join(names)}: {note}", style="dim", markup=False, highlight=False)
 
 
 def _table(title: str, report: Report, hole_bin: str | None) -> Table:
     from rich.table import Table
 
-    from pennet.metrics.tables import arrow, number
+    from pennet.metrics.catalogue import find
 
     table = Table("metric", title=title, title_justify="left")
     for heading in ("value", "spread", "95 % interval", "n"):
         table.add_column(heading, justify="right")
-    for metric in (report.bins[hole_bin].metrics if hole_bin else report.overall).values():
-        if metric.value is None:
-            table.add_row(metric.name, metric.status.partition(":")[0], "", "", "0")
+    for result in (report.bins[hole_bin].metrics if hole_bin else report.overall).values():
+        metric = find(result.name)
+        if result.value is None:
+            table.add_row(metric.key, result.status.partition(":")[0], "", "", "0")
             continue
-        interval, spread = "", "" if metric.std is None else f"± {number(metric.name, metric.std)}"
-        if metric.ci_low is not None and metric.ci_high is not None:
-            interval = f"{number(metric.name, metric.ci_low)} to {number(metric.name, metric.ci_high)}"
-        value = number(metric.name, metric.value)
-        table.add_row(f"{metric.name} {arrow(metric)}", value, spread, interval, str(metric.n))
+        interval, spread = "", "" if result.std is None else f"± {metric.text(result.std)}"
+        if result.ci_low is not None and result.ci_high is not None:
+            interval = f"{metric.text(result.ci_low)} to {metric.text(result.ci_high)}"
+        table.add_row(f"{metric.key} {metric.arrow}", metric.text(result.value), spread, interval, str(result.n))
     return table
 
 

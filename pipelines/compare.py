@@ -1,8 +1,9 @@
 """Stage `compare`: all methods of a data set side by side.
 
 `reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md`, `costs.csv` and `side_by_side.png` in
-`reports/DATASET/comparison/`, and the plots in `reports/DATASET/plots/`. Git keeps them: they are the results that the
-README shows.
+`reports/DATASET/comparison/`, the plots in `reports/DATASET/plots/`, and `metrics.json` and `metrics.csv` beside them for
+DVC's own tables and plots. Git keeps them all, they are the results that the README shows: so their numbers are rounded,
+and none is a machine's own.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 2
+    from pennet.metrics.comparison import Comparison
+
+SCHEMA_VERSION = 3
 REFERENCE = "pennet"
 """The method that the others are compared with, where it is in the list; else the first one."""
+SUMMARY = ("l1_hole", "lpips", "fid")
+"""What `dvc exp show` has room for, for each of two or three methods: one of pixels, of perception, of distributions."""
 SHOWN_BY = "l1_hole"
 SHOWN_EACH = 2
 """Pictures on the sheet from each end and from the middle of the reference's ranking: no method shows its best only."""
@@ -51,7 +56,7 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
         method: [layout.report_dir(dataset, method, seed) for seed in (seeds if method in methods.learned else [None])]
         for method in methods.all
     }
-    reports = {method: [read_report(folder / "metrics.json") for folder in folders[method]] for method in methods.all}
+    reports = {method: [read_report(folder / "report.json") for folder in folders[method]] for method in methods.all}
     tables = {method: [read_per_image(folder / "per_image.csv") for folder in folders[method]] for method in methods.all}
     trials = {method: Trials(reports[method], tables[method]) for method in methods.all}
     comparison = compare(trials, reference, evaluate.bootstrap_resamples, evaluate.seed)
@@ -67,6 +72,8 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     write_text(target / "comparison.csv", csv_text(comparison))
     write_text(target / "costs.csv", costs_csv(costs, seeds))
     write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared", costs))
+    write_json(layout.summary_path(dataset), _summary(comparison, methods.learned or methods.all))
+    write_text(layout.metrics_table(dataset), plots.table(comparison))
     per_image = trials[reference].per_image
     shown = _best_middle_worst(per_image.values[SHOWN_BY])  # noqa: PD011
     first_seed = {method: seeds[0] if method in methods.learned else None for method in methods.all}
@@ -77,6 +84,18 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     if methods.learned:
         curves = {method: [pd.read_csv(folder / "history.csv") for folder in folders[method]] for method in methods.learned}
         plots.curves(curves, plots_dir / "curves.png")
+
+
+def _summary(comparison: Comparison, methods: list[str]) -> dict[str, dict[str, float]]:
+    """By method and name of the metric; of several networks behind one name the first."""
+    from pennet.metrics.catalogue import find
+
+    summary: dict[str, dict[str, float]] = {method: {} for method in methods}
+    for key, entries in comparison.sections[0].entries.items():
+        for method in methods:
+            if (name := find(key).name) in SUMMARY and (value := entries[method].result.value) is not None:
+                summary[method].setdefault(name, value)
+    return summary
 
 
 def _best_middle_worst(scores: NDArray[np.float64]) -> list[int]:

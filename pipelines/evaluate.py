@@ -1,6 +1,7 @@
 """Stage `evaluate`: scores a method's pictures against the ground truth.
 
-`outputs/` + `data/` -> `metrics.json`, `per_image.csv` and `sheet.png` in `reports/DATASET/methods/METHOD[/seed-SEED]/`.
+`outputs/` + `data/` -> `report.json`, `per_image.csv`, `sheet.png`, and `metrics.json` for `dvc metrics` and for git, all in
+`reports/DATASET/methods/METHOD[/seed-SEED]/`.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ _SHOWN = 3
 
 def run(dataset: str, method: str, seed: int | None = None, *, evaluate: EvaluateConfig, runtime: RuntimeConfig) -> None:
     """Scores the composites of METHOD (as trained from SEED) on the test images of DATASET."""
+    from pennet.atomic import write_json
     from pennet.data.picture_files import save_png
+    from pennet.metrics.features import INCEPTION_FILE
     from pennet.metrics.per_image import write_per_image
-    from pennet.metrics.report import write_report
+    from pennet.metrics.report import rounded_values, write_report
     from pennet.metrics.scoring import score
     from pennet.seeding import choose_device, seed_everything
 
     seed_everything(evaluate.seed, runtime.num_threads)
     pairs = _load_pairs(dataset, layout.outputs_dir(dataset, method, seed))
-    report, per_image = score(pairs, evaluate, choose_device(runtime.device), FEATURE_CACHE_DIR)
+    device, inception_weights = choose_device(runtime.device), Path(evaluate.weights_dir) / INCEPTION_FILE
+    report, per_image = score(pairs, evaluate, device, FEATURE_CACHE_DIR, inception_weights)
     folder = layout.report_dir(dataset, method, seed)
-    write_report(folder / "metrics.json", report)
+    write_report(folder / "report.json", report)
+    write_json(folder / "metrics.json", rounded_values(report))
     write_per_image(folder / "per_image.csv", per_image)
     prediction_dir = layout.outputs_dir(dataset, method, seed) / "prediction"
     save_png(folder / "sheet.png", _sheet(pairs, prediction_dir, evaluate.sheet_images))

@@ -35,7 +35,8 @@ def outputs_dir(dataset: str, method: str, seed: int | None) -> Path:
 
 
 def report_dir(dataset: str, method: str, seed: int | None) -> Path:
-    """`metrics.json`, `per_image.csv` and `sheet.png`; of a training also `cost.json` and `history.csv` (its curves)."""
+    """`metrics.json` (for `dvc metrics`), `report.json`, `per_image.csv`, `sheet.png`; of a training also `cost.json` and
+    `history.csv` (its curves)."""
     return Path("reports") / dataset / "methods" / _trial(method, seed)
 
 
@@ -50,6 +51,16 @@ def contact_sheet_dir(dataset: str) -> Path:
 
 def comparison_dir(dataset: str) -> Path:
     return Path("reports") / dataset / "comparison"
+
+
+def summary_path(dataset: str) -> Path:
+    """The headline metrics of all trainings in one JSON file: short, different names, the columns of `dvc exp show`."""
+    return Path("reports") / dataset / "metrics.json"
+
+
+def metrics_table(dataset: str) -> Path:
+    """Every metric of every method as CSV: what `dvc plots` draws."""
+    return Path("reports") / dataset / "metrics.csv"
 
 
 def plots_dir(dataset: str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pennet.metrics.tables import arrow, title
+from pennet.metrics.catalogue import find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,9 +39,22 @@ def metrics(comparison: Comparison, path: Path) -> None:
         panel.set_yticks(range(len(comparison.methods)), comparison.methods, fontsize=8)
         panel.set_ylim(len(comparison.methods) - 0.5, -0.5)  # the first method on top
         panel.tick_params(axis="x", labelsize=8)
-        panel.set_title(f"{title(metric)} {arrow(entries[metric][comparison.reference].result)}", fontsize=9)
+        panel.set_title(f"{find(metric).title} {find(metric).arrow}", fontsize=9)
         panel.grid(axis="x", alpha=0.3)
     _save(figure, path)
+
+
+def table(comparison: Comparison) -> str:
+    """CSV for DVC's template `.dvc/plots/metrics.json`: a line for each metric and method that has a value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["metric", "method", "value"])
+    for key, entries in comparison.sections[0].entries.items():
+        heading = f"{find(key).title} {find(key).arrow}"
+        writer.writerows(
+            [heading, method, entry.result.value] for method, entry in entries.items() if entry.result.value is not None
+        )
+    return text.getvalue()
 
 
 def curves(histories: Mapping[str, Sequence[pd.DataFrame]], path: Path) -> None:

@@ -140,11 +140,11 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     report_dir = layout.report_dir(dataset, method, seed)
     model_dir = None if seed is None else layout.model_dir(dataset, method, seed)
     try:
-        report = read_report(report_dir / "metrics.json")
+        report = read_report(report_dir / "report.json")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing; run `dvc repro` first") from error
     fingerprint = run_fingerprint(dataset, method, seed)
-    files = [report_dir / "metrics.json", *([] if model_dir is None else [model_dir / "generator.safetensors"])]
+    files = [report_dir / "report.json", *([] if model_dir is None else [model_dir / "generator.safetensors"])]
     content = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     try:
         known = _find_run(dataset, fingerprint, tracking)

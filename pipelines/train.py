@@ -43,7 +43,7 @@ def run(
     from pennet.seeding import choose_device, seed_everything
     from pennet.training import budget, loop
     from pennet.training.allocator import keep_freed_memory
-    from pennet.training.cost import Cost, count_parameters, device_name, write_cost
+    from pennet.training.cost import Cost, Timing, count_parameters, device_name, write_cost, write_timing
     from pipelines.fingerprint import run_fingerprint
     from pipelines.tracking import live_run
 
@@ -118,18 +118,22 @@ def run(
             steps=steps,
             budget="steps" if train.steps else "minutes",
             minutes=train.minutes,
+        )
+        timing = Timing(
             seconds=round(result.seconds, 1),
             images_per_second=round(steps * train.batch_size / result.seconds, 2),
-            peak_memory_mib=round(result.peak_memory_mib, 1),
+            peak_memory_mib=round(result.peak_memory_mib, 1) or None,
             device=device_name(device),
             num_threads=runtime.num_threads,
+            torch=torch.__version__,
         )
         folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)
         save_generator(result.generator, recipe, folder)
         with replacing(report_dir / "history.csv") as temporary:
             pd.DataFrame(result.history).to_csv(temporary, index=False)
         write_cost(report_dir / "cost.json", cost)
-        print(f"{method} on {dataset}: {steps} steps, {cost.images_per_second:.1f} images/s -> {folder}")
+        write_timing(checkpoints_dir / "timing.json", timing)
+        print(f"{method} on {dataset}: {steps} steps, {timing.images_per_second:.1f} images/s -> {folder}")
 
 
 if __name__ == "__main__":

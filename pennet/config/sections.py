@@ -109,8 +109,8 @@ class EvaluateConfig(Section):
     """Seed of the bootstrap, of the Inception Score's shuffle and of KID's subsets."""
     extractors: list[Literal["efflite0", "inception"]]
     """Networks whose features give IS, FID and KID."""
-    inception_weights: str
-    """File of torch-fidelity's FID Inception-v3 weights, downloaded to it if absent; empty: a file in torch's cache."""
+    weights_dir: Annotated[str, checked(str.strip, "must be a folder, such as data/weights")]
+    """Folder of weights that are downloaded (Inception's); its content is a dependency of the evaluation."""
     is_splits: PositiveInt
     """Splits of the Inception Score."""
     kid_subsets: PositiveInt

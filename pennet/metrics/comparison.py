@@ -1,7 +1,11 @@
-"""Methods side by side: ranks, and paired differences from a reference method on the same images."""
+"""Methods side by side: ranks, and paired differences from a reference method on the same images.
+
+Computed with every digit, then rounded to those that a metric declares: what is left is the same on every machine.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +13,8 @@ import numpy as np
 
 from pennet.errors import UserError
 from pennet.masks.bins import HOLE_BINS
+from pennet.metrics.catalogue import find, in_order
+from pennet.metrics.metric import Metric
 from pennet.metrics.pixel import Values
 from pennet.metrics.report import MetricResult, Report
 from pennet.metrics.seeds import Trials
@@ -24,7 +30,8 @@ class Difference:
     ci_low: float | None
     """95 % bootstrap interval of the mean; null for a single image."""
     ci_high: float | None
-    wilcoxon_p: float
+    wilcoxon_p: str
+    """Two significant digits, or `<0.001`."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Entry:
     seed_std: float | None
     """Standard deviation over seeds; null unless there are several."""
     rank: int | None
-    """1 is the best, equals share a rank; null without a value."""
+    """1 is the best, values with the same digits share a rank; null without a value."""
     difference: Difference | None
     """null for the reference itself and for metrics of whole sets (IS, FID, KID)."""
 
@@ -86,38 +93,44 @@ def compare(trials: Mapping[str, Trials], reference: str, resamples: int, seed: 
     sections = []
     for name, members, results in parts:
         entries: dict[str, dict[str, Entry]] = {}
-        for metric in sorted(results[reference], key=_place):
-            ranks = _ranks({method: results[method][metric].result for method in trials})
+        for metric in in_order(results[reference]):
+            declared = find(metric)
+            rounded = {method: _rounded(results[method][metric].result, declared) for method in trials}
+            ranks = _ranks(rounded, declared)
             entries[metric] = {}
             for method in trials:
                 difference = None
                 if method != reference and all(metric in tables[m].values for m in (method, reference)):
                     values, base = (tables[m].values[metric][members] for m in (method, reference))
-                    difference = _difference(values, base, resamples, seed)
-                mean = results[method][metric]
-                entries[metric][method] = Entry(mean.result, mean.seed_std, ranks[method], difference)
+                    difference = _difference(values, base, declared, resamples, seed)
+                seed_std = _digits(results[method][metric].seed_std, declared)
+                entries[metric][method] = Entry(rounded[method], seed_std, ranks[method], difference)
         sections.append(Section(name, int(members.sum()), entries))
     return Comparison(reference, list(trials), {method: len(t.reports) for method, t in trials.items()}, sections)
 
 
-def _place(metric: str) -> tuple[int, str]:
-    """Order of the columns: from pixels to perception to distributions."""
-    starts = ("l1", "psnr", "ssim", "ms_ssim", "lpips_", "is_", "fid_", "kid_")
-    return next(i for i, start in enumerate((*starts, "")) if metric.startswith(start)), metric
-
-
-def _difference(values: Values, reference: Values, resamples: int, seed: int) -> Difference | None:
+def _difference(values: Values, reference: Values, metric: Metric, resamples: int, seed: int) -> Difference | None:
     paired = paired_difference(values, reference, resamples, seed)
     if paired is None:
         return None
-    low, high = paired.interval or (None, None)
-    return Difference(paired.n, paired.mean, low, high, paired.wilcoxon_p)
+    low, high = (_digits(bound, metric) for bound in paired.interval or (None, None))
+    p = "<0.001" if paired.wilcoxon_p < 0.001 else f"{paired.wilcoxon_p:.2g}"
+    return Difference(paired.n, metric.rounded(paired.mean), low, high, p)
 
 
-def _ranks(results: Mapping[str, MetricResult]) -> dict[str, int | None]:
+def _rounded(result: MetricResult, metric: Metric) -> MetricResult:
+    value, std, low, high = (_digits(part, metric) for part in (result.value, result.std, result.ci_low, result.ci_high))
+    return dataclasses.replace(result, value=value, std=std, ci_low=low, ci_high=high)
+
+
+def _digits(value: float | None, metric: Metric) -> float | None:
+    return None if value is None else metric.rounded(value)
+
+
+def _ranks(results: Mapping[str, MetricResult], metric: Metric) -> dict[str, int | None]:
     """1 plus the number of methods that are strictly better."""
-    sign = {method: -1 if result.better == "higher" else 1 for method, result in results.items()}
-    values = {method: sign[method] * r.value for method, r in results.items() if r.value is not None}
+    sign = -1 if metric.better == "higher" else 1
+    values = {method: sign * r.value for method, r in results.items() if r.value is not None}
     return {
         method: 1 + sum(other < values[method] for other in values.values()) if method in values else None
         for method in results

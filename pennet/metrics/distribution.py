@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+
+from pennet.metrics.metric import Metric
+from pennet.metrics.summary import JACKKNIFE_GROUPS, Interval, jackknife_interval
+
+if TYPE_CHECKING:
+    from pennet.config import EvaluateConfig
+    from pennet.metrics.features import Features
 
 Floats = NDArray[np.floating]
 Rows = NDArray[np.intp]
 _KERNEL_ENTRIES = 1 << 22  # 32 MiB
+INTERVAL_NOTE = "interval: "
+"""Start of the note that says how an interval was made, where it is no bootstrap of the mean."""
 
 
 class MeanStd(NamedTuple):
     mean: float
     std: float
     """Population standard deviation over splits or subsets."""
+
+
+class SetScore(NamedTuple):
+    """A metric of a whole set, with what makes it doubtful."""
+
+    value: float
+    std: float | None
+    interval: Interval | None
+    notes: list[str]
+
+
+class Undefined(ValueError):
+    """Why a set has no such score."""
 
 
 def inception_score(logits: Floats, splits: int, seed: int) -> MeanStd:
@@ -36,7 +58,7 @@ def inception_score(logits: Floats, splits: int, seed: int) -> MeanStd:
     count = len(logits)
     if count < splits:
         raise ValueError(f"the Inception Score needs an image for each of its {splits} splits, got {count}")
-    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    log_p = _log_probabilities(logits)
     scores = [_score_of_split(log_p[part]) for part in _splits(count, splits, seed)]
     return MeanStd(float(np.mean(scores)), float(np.std(scores)))
 
@@ -47,7 +69,7 @@ def inception_scores_without(logits: Floats, splits: int, seed: int, groups: Seq
     Raises:
         ValueError: a split has no image left.
     """
-    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    log_p = _log_probabilities(logits)
     parts = _splits(len(logits), splits, seed)
     means = []
     for group in groups:
@@ -151,6 +173,13 @@ def kernel_distances_without(fake: Floats, real: Floats, groups: Sequence[Rows])
     return distances
 
 
+def _log_probabilities(logits: Floats) -> Floats:
+    from scipy.special import log_softmax
+
+    log_p: Floats = log_softmax(logits.astype(np.float64), axis=1)
+    return log_p
+
+
 def _splits(count: int, splits: int, seed: int) -> list[Rows]:
     """The images of each split of a seeded shuffle."""
     order = _legacy_generator(seed).permutation(count)
@@ -203,3 +232,106 @@ def _check_sets(fake: Floats, real: Floats) -> None:
 def _legacy_generator(seed: int) -> np.random.RandomState:
     # numpy's old generator, because torch-fidelity draws from it: the same seed gives the same score.
     return np.random.RandomState(seed)
+
+
+# --- as metrics: the score of the composites in `fake` against their truths in `real` --------------------------------
+
+
+def _inception(fake: Features, real: Features, groups: Sequence[Rows], config: EvaluateConfig) -> SetScore:
+    count, splits = len(fake.logits), config.is_splits
+    if count < splits:
+        raise Undefined(f"{count} images are fewer than the {splits} splits")
+    _check_finite(fake.logits)
+    score, std = inception_score(fake.logits, splits, config.seed)
+    notes = [f"{splits} splits"]
+    if count < 10 * splits:
+        notes.append(f"noise: n = {count} is below 10 x splits")
+    try:
+        without = inception_scores_without(fake.logits, splits, config.seed, groups)
+    except ValueError:
+        return SetScore(score, std, None, [*notes, "no interval: without a group of images a split has none left"])
+    return _with_interval(score, std, notes, without, count, lowest=1.0)
+
+
+def _frechet(fake: Features, real: Features, groups: Sequence[Rows], config: EvaluateConfig) -> SetScore:
+    count, size = _size_of_pairs(fake, real), fake.features.shape[1]
+    notes = [f"biased: n = {count} does not exceed the {size} features (rank-deficient); prefer KID"] * (count <= size)
+    distance = frechet_distance(fake.features, real.features)
+    without = frechet_distances_without(fake.features, real.features, groups) if count > 2 else []  # two must be left
+    return _with_interval(distance, None, notes, without, count, lowest=0.0)
+
+
+def _kernel_inception(fake: Features, real: Features, groups: Sequence[Rows], config: EvaluateConfig) -> SetScore:
+    count = _size_of_pairs(fake, real)
+    mean, std = kernel_distance(fake.features, real.features, config.kid_subsets, config.kid_subset_size, config.seed)
+    without = kernel_distances_without(fake.features, real.features, groups) if count > 2 else []
+    if config.kid_subset_size >= count:  # every subset is the whole set, so there is no spread
+        return _with_interval(mean, None, [f"one subset of all {count} images"], without, count)
+    notes = [f"{config.kid_subsets} subsets of {config.kid_subset_size} images"]
+    return _with_interval(mean, std, notes, without, count)
+
+
+def _size_of_pairs(fake: Features, real: Features) -> int:
+    _check_finite(fake.features, real.features)
+    if len(fake.features) < 2:
+        raise Undefined("needs at least 2 images")
+    return len(fake.features)
+
+
+def _check_finite(*features: Floats) -> None:
+    if not all(np.isfinite(of_set).all() for of_set in features):
+        raise Undefined("features are not finite")
+
+
+def _with_interval(
+    value: float, std: float | None, notes: list[str], without: Sequence[float], count: int, lowest: float = -math.inf
+) -> SetScore:
+    """With the jackknife's interval, which ends at the least value that the metric can have."""
+    interval = jackknife_interval(value, without)
+    if interval is None:
+        return SetScore(value, std, None, notes)
+    notes = [*notes, f"{INTERVAL_NOTE}jackknife over {min(count, JACKKNIFE_GROUPS)} groups of images"]
+    return SetScore(value, std, Interval(min(max(interval.low, lowest), value), interval.high), notes)
+
+
+_EXTRACTORS = {"efflite0": "efflite0", "inception": "inception"}
+
+
+def _configured(config: EvaluateConfig, side_px: int) -> Sequence[str]:
+    return config.extractors
+
+
+IS = Metric(
+    name="is",
+    heading="IS",
+    better="higher",
+    range="1 to 1000",
+    digits=2,
+    needs="features",
+    function=_inception,
+    variants=_EXTRACTORS,
+    choose=_configured,
+)
+FID = Metric(
+    name="fid",
+    heading="FID",
+    better="lower",
+    range="0 upwards",
+    digits=1,
+    needs="features",
+    function=_frechet,
+    headline=True,
+    variants=_EXTRACTORS,
+    choose=_configured,
+)
+KID = Metric(
+    name="kid",
+    heading="KID",
+    better="lower",
+    range="about 0 upwards, may be negative",
+    digits=4,
+    needs="features",
+    function=_kernel_inception,
+    variants=_EXTRACTORS,
+    choose=_configured,
+)

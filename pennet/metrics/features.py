@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,7 +27,6 @@ from pennet.data.images import to_float
 from pennet.metrics.pixel import Images, as_rgb
 from pennet.metrics.weights import WeightsUnavailable, download, package_file, verify
 
-ExtractorName = Literal["efflite0", "inception"]
 LoadImage = Callable[[int], NDArray[np.uint8]]
 """Image number i as uint8 (H,W,C)."""
 
@@ -34,6 +34,7 @@ EFFLITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf7
 EFFLITE0_SIDE_PX = 224
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_FILE = INCEPTION_URL.rsplit("/", 1)[-1]
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
@@ -48,10 +49,10 @@ class Features(NamedTuple):
 
 class Extractor(Protocol):
     name: str
-    num_features: int
     preprocessing: str
     """How an image is resized and scaled; part of the result."""
     weights_sha256: str
+    device: torch.device
 
     def __call__(self, images: Images) -> Features: ...
 
@@ -64,7 +65,6 @@ class EffLite0:
     """
 
     name = "efflite0"
-    num_features = 1280
     preprocessing = "bilinear with antialiasing to 224 px, scaled to [-1,1]"
     weights_sha256 = EFFLITE0_SHA256
 
@@ -102,13 +102,12 @@ class Inception:
     """
 
     name = "inception"
-    num_features = 2048
     preprocessing = "TensorFlow-1 bilinear to 299 px, (x - 128) / 128"
 
     def __init__(
         self,
         device: torch.device,
-        weights_path: str = "",
+        weights_path: Path | None = None,
         url: str | None = None,
         sha256: str | None = None,
     ):
@@ -116,7 +115,7 @@ class Inception:
 
         Args:
             device: where the network runs.
-            weights_path: the weights' file, and where a download goes; empty: torch's cache.
+            weights_path: the weights' file, and where a download goes; None: torch's cache.
             url: where to download from; None: `INCEPTION_URL`.
             sha256: checksum of the file, whichever way it came; None: `INCEPTION_SHA256`.
 
@@ -124,10 +123,10 @@ class Inception:
             WeightsUnavailable: no such file, no network, or another checksum.
         """
         remedy = (
-            f"download {url or INCEPTION_URL} on a machine with network access and name the file:"
-            " evaluate.inception_weights in params.yaml, or --inception-weights"
+            f"download {url or INCEPTION_URL} on a machine with network access and put it into the folder"
+            " evaluate.weights_dir of params.yaml, or name it: --inception-weights"
         )
-        path = Path(weights_path) if weights_path else inception_cache_path()
+        path = weights_path or inception_cache_path()
         sha256 = sha256 or INCEPTION_SHA256
         if not path.exists():
             download(url or INCEPTION_URL, path, sha256, remedy)
@@ -151,18 +150,23 @@ class Inception:
         return Features(_numpy(features), _numpy(logits))
 
 
-def load_extractor(name: ExtractorName, device: torch.device, inception_weights: str = "") -> Extractor:
-    """The named network on `device`.
+def load_extractor(name: str, device: torch.device, inception_weights: Path | None = None) -> Extractor:
+    """The network `efflite0` or `inception` on `device`.
 
     Raises:
         WeightsUnavailable: why its weights cannot be had, and how to get them.
     """
-    return EffLite0(device) if name == "efflite0" else Inception(device, inception_weights)
+    match name:
+        case "efflite0":
+            return EffLite0(device)
+        case "inception":
+            return Inception(device, inception_weights)
+    raise ValueError(f"extractor {name!r} is not efflite0 or inception")
 
 
 def inception_cache_path() -> Path:
     """Where torch-fidelity keeps the same file."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_URL.rsplit("/", 1)[-1]
+    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
 
 
 def default_cache_dir() -> Path:
@@ -190,25 +194,33 @@ def extract(extractor: Extractor, load: LoadImage, count: int, batch_size: int, 
 def extract_cached(
     extractor: Extractor, load: LoadImage, count: int, batch_size: int, label: str, cache_dir: Path
 ) -> Features:
-    """`extract`, remembered in `cache_dir` under the images' content, their order and the extractor.
+    """`extract`, remembered in `cache_dir` under the images' content, their order and all that decides the features' bits.
 
-    For the ground truth, which every method is compared with. A file that cannot be read is made again.
+    For the ground truth, which every method is compared with. A file that cannot be read is made again; a folder that cannot
+    be used costs a warning and the time of computing again.
     """
-    digest = hashlib.sha256(f"{extractor.name}|{extractor.weights_sha256}|{extractor.preprocessing}".encode())
+    cuda = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    arithmetic = f"{extractor.device.type}|tf32 {cuda}|torch {torch.__version__}"
+    network = f"{extractor.name}|{extractor.weights_sha256}|{extractor.preprocessing}|{arithmetic}"
+    digest = hashlib.sha256(network.encode())
     for i in range(count):
         image = np.ascontiguousarray(load(i))
         digest.update(repr(image.shape).encode())
         digest.update(image.data)
     path = cache_dir / f"{extractor.name}-{digest.hexdigest()}.npz"
-    if path.exists():
-        try:
-            with np.load(path, allow_pickle=False) as cached:
-                return Features(cached["features"], cached["logits"])
-        except (OSError, ValueError, KeyError, BadZipFile):
-            path.unlink()
-    computed = extract(extractor, load, count, batch_size, label)
-    with replacing(path) as temporary:
-        np.savez(temporary, features=computed.features, logits=computed.logits)
+    try:
+        with np.load(path, allow_pickle=False) as cached:
+            return Features(cached["features"], cached["logits"])
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError):  # not there, unreadable or damaged
+        computed = extract(extractor, load, count, batch_size, label)
+    try:
+        with replacing(path) as temporary:
+            np.savez(temporary, features=computed.features, logits=computed.logits)
+    except OSError as error:
+        warnings.warn(
+            f"{cache_dir} cannot keep features of the ground truth ({error}); they are computed again each time",
+            stacklevel=2,
+        )
     return computed
 
 

@@ -20,8 +20,6 @@ from pennet.metrics.pixel import Images, Values, as_rgb, check_pair
 from pennet.metrics.weights import package_file, verify
 
 NetName = Literal["alex", "vgg"]
-MIN_SIDE_PX = 32
-"""Below this a backbone's last maps are empty."""
 
 _BACKBONES = {
     "alex": ("alexnet.ckpt", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1", "AlexNet_0"),

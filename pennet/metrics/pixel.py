@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.metrics.metric import Metric
+
 Images = NDArray[np.uint8]
 Values = NDArray[np.float64]
 
@@ -32,8 +34,7 @@ def l1_hole(fake: Images, real: Images, mask: NDArray[np.uint8]) -> Values:
     Raises:
         ValueError: the mask's shape is not the images' one.
     """
-    if mask.shape != fake.shape[:3]:
-        raise ValueError(f"mask has shape {mask.shape}, the images need {fake.shape[:3]}")
+    check_mask(mask, fake)
     difference = _absolute_difference(fake, real)
     hole = mask > 0
     total = (difference * hole[..., None]).sum(axis=(1, 2, 3), dtype=np.int64)
@@ -88,3 +89,42 @@ def check_pair(fake: Images, real: Images) -> None:
             raise ValueError(f"{name}: expected uint8 (N,H,W,C), got {images.dtype} {images.shape}")
     if fake.shape != real.shape:
         raise ValueError(f"fake {fake.shape} and real {real.shape} differ in shape")
+
+
+def check_mask(mask: NDArray[np.uint8], images: Images) -> None:
+    """Raises ValueError unless there is a mask (H,W) for each image."""
+    if mask.shape != images.shape[:3]:
+        raise ValueError(f"mask has shape {mask.shape}, the images need {images.shape[:3]}")
+
+
+L1 = Metric(name="l1", heading="L1", better="lower", range="0 to 1", digits=4, needs="pair", function=l1)
+L1_HOLE = Metric(
+    name="l1_hole",
+    heading="L1 in the hole",
+    better="lower",
+    range="0 to 1",
+    digits=4,
+    needs="hole",
+    function=l1_hole,
+    headline=True,
+    undefined="empty hole",
+)
+L1_RELATIVE = Metric(
+    name="l1_relative",
+    heading="relative L1",
+    better="lower",
+    range="0 to 1",
+    digits=4,
+    needs="pair",
+    function=l1_relative,
+)
+PSNR = Metric(
+    name="psnr",
+    heading="PSNR (dB)",
+    better="higher",
+    range="0 to infinity, dB",
+    digits=2,
+    needs="pair",
+    function=psnr,
+    headline=True,
+)

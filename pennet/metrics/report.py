@@ -1,4 +1,4 @@
-"""The schema of `metrics.json`, checked on write and on read. docs/metrics.md describes it."""
+"""The schema of `report.json`, checked on write and on read. docs/metrics.md describes it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pennet.atomic import write_json
 from pennet.config import ConfigError, config_from_mapping
+from pennet.errors import UserError
 from pennet.masks.bins import HoleBin
+from pennet.metrics.catalogue import find
+from pennet.metrics.metric import Direction
 
 SCHEMA_VERSION = 2
-HIGHER_IS_BETTER = ("psnr", "ssim", "ms_ssim", "is_")
-"""Starts of the names of metrics of which more is better."""
-SET_METRICS = ("is_", "fid_", "kid_")
-"""Starts of the names of metrics of whole sets, which end in the name of their extractor."""
-INTERVAL_NOTE = "interval: "
-"""Start of the note that says how an interval was made, where it is no bootstrap of the mean."""
 _ROUNDING = 1e-9
 
 
@@ -37,7 +34,7 @@ class MetricResult:
     ci_low: float | None
     """95 % interval over the images: bootstrap of the mean, jackknife for IS, FID and KID; null for too few images."""
     ci_high: float | None
-    better: Literal["lower", "higher"]
+    better: Direction
     extractor: str | None
     """Network behind the metric; null if there is none."""
     notes: list[str]
@@ -92,13 +89,13 @@ class Report:
     pictures were scored as they came."""
 
 
-def better(metric: str) -> Literal["lower", "higher"]:
-    """The direction of a metric, by its name."""
-    return "higher" if metric.startswith(HIGHER_IS_BETTER) else "lower"
+def rounded_values(report: Report) -> dict[str, float]:
+    """The value of every metric that has one, over all images, with the digits that it declares."""
+    return {key: find(key).rounded(result.value) for key, result in report.overall.items() if result.value is not None}
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Writes `metrics.json`: whole, valid, and with the same bytes for the same report.
+    """Writes `report.json`: whole, valid, and with the same bytes for the same report.
 
     Raises:
         ConfigError: the report breaks its own schema.
@@ -109,7 +106,7 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def read_report(path: Path) -> Report:
-    """Reads `metrics.json`.
+    """Reads `report.json`.
 
     Raises:
         ConfigError: no JSON, another schema version, or any breach of the schema, each by its path.
@@ -178,11 +175,16 @@ def _metric_problems(
     problems = []
     for key, metric in metrics.items():
         where = f"{path}.{key}"
+        try:
+            declared = find(key)
+        except UserError as error:
+            problems.append(f"{where}: {error}")
+            continue
         ok = metric.status == "ok"
         if metric.name != key:
             problems.append(f"{where}.name: {metric.name!r} differs from its key")
-        if metric.better != better(metric.name):
-            problems.append(f"{where}.better: {metric.better!r} is the wrong direction for {metric.name}")
+        if metric.better != declared.better:
+            problems.append(f"{where}.better: {metric.better!r} is the wrong direction for {key}")
         if not ok and not any(
             metric.status.startswith(kind) and metric.status.removeprefix(kind).strip()
             for kind in ("undefined: ", "unavailable: ")
@@ -194,8 +196,8 @@ def _metric_problems(
             problems.append(f"{where}: std, interval or n of a result without a value")
         if not ok <= metric.n <= num_images:
             problems.append(f"{where}.n: {metric.n} is not from {int(ok)} to {num_images}")
-        known = metric.extractor in extractors and metric.name.endswith(f"_{metric.extractor}")
-        if ok and metric.name.startswith(SET_METRICS) and not known:
+        known = metric.extractor == declared.network and (declared.needs != "features" or metric.extractor in extractors)
+        if ok and not known:
             problems.append(f"{where}.extractor: {metric.extractor!r} is not in the name, or not under extractors")
         problems += _number_problems(where, metric)
     return problems

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,37 +15,14 @@ from tqdm import tqdm
 from pennet.config import EvaluateConfig
 from pennet.errors import UserError
 from pennet.masks.bins import HOLE_BINS
-from pennet.metrics import pixel
-from pennet.metrics.distribution import (
-    frechet_distance,
-    frechet_distances_without,
-    inception_score,
-    inception_scores_without,
-    kernel_distance,
-    kernel_distances_without,
-)
+from pennet.metrics.catalogue import METRICS, find, in_order
+from pennet.metrics.distribution import Undefined
 from pennet.metrics.features import Extractor, Features, LoadImage, extract, extract_cached, load_extractor
+from pennet.metrics.metric import Metric
 from pennet.metrics.per_image import PerImage
-from pennet.metrics.perceptual import LPIPS, MIN_SIDE_PX, NetName
 from pennet.metrics.pixel import Images, Values
-from pennet.metrics.report import (
-    INTERVAL_NOTE,
-    SCHEMA_VERSION,
-    BinResult,
-    ExtractorInfo,
-    MetricResult,
-    Report,
-    Settings,
-    better,
-)
-from pennet.metrics.structure import WINDOW_PX, ms_ssim_name, structure
-from pennet.metrics.summary import (
-    JACKKNIFE_GROUPS,
-    Interval,
-    bootstrap_interval,
-    jackknife_groups,
-    jackknife_interval,
-)
+from pennet.metrics.report import SCHEMA_VERSION, BinResult, ExtractorInfo, MetricResult, Report, Settings
+from pennet.metrics.summary import bootstrap_interval, jackknife_groups
 from pennet.metrics.weights import WeightsUnavailable
 
 
@@ -73,14 +50,22 @@ class Scores(NamedTuple):
     per_image: PerImage
 
 
-class _SetFeatures(NamedTuple):
-    extractor: Extractor
+class Measure(NamedTuple):
+    """A metric of single images that is ready: its network, if it needs one, is loaded."""
+
+    metric: Metric
+    network: Any
+
+
+class _PairFeatures(NamedTuple):
     fake: Features
     real: Features
 
 
-def score(pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir: Path) -> Scores:
-    """Every metric of docs/metrics.md for every image, overall and by hole-ratio bin.
+def score(
+    pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir: Path, inception_weights: Path | None = None
+) -> Scores:
+    """Every metric of the catalogue for every image, overall and by hole-ratio bin.
 
     The images are taken in the order of their names, so that the report is the same for every order of `pairs`.
 
@@ -89,6 +74,7 @@ def score(pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir:
         config: which metrics and how; the values do not depend on `batch_size`.
         device: where the networks run.
         cache_dir: where features of ground truth are remembered.
+        inception_weights: the Inception weights, and where a download goes; None: torch's cache.
 
     Returns:
         The report, and the values of every image in the order of `pairs`.
@@ -99,32 +85,42 @@ def score(pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir:
     if len(pairs) == 0:
         raise UserError("there are no images to score")
     height_px, width_px = pairs.real(0).shape[:2]
-    missing: list[MetricResult] = []
-    if min(height_px, width_px) < WINDOW_PX:
-        status = f"undefined: needs a side of {WINDOW_PX} px"
-        missing += [_without_value(name, status, None) for name in ("ssim", "ms_ssim")]
-    nets = _load_lpips(config.lpips_nets, device, min(height_px, width_px), missing)
-    extractors = _load_extractors(config, device, missing)
-    without_value = {result.name: result for result in missing}
+    side_px = min(height_px, width_px)
+    wanted = [
+        metric.of(variant)
+        for metric in METRICS
+        for variant in metric.choose(config, side_px)
+        if metric.needs != "hole" or pairs.mask is not None
+    ]
+    missing: dict[str, str] = {}
+    measures = _measures([metric for metric in wanted if metric.needs != "features"], side_px, device, missing)
+    of_sets = [metric for metric in wanted if metric.needs == "features"]
+    extractors = _extractors(of_sets, device, inception_weights, missing)
+    without_value = {key: _without_value(find(key), status) for key, status in missing.items()}
 
     order = sorted(range(len(pairs)), key=pairs.names.__getitem__)
-    given, pairs = pairs, _reordered(pairs, order)
-    table = score_images(pairs, nets, config.batch_size)
-    sets = []
+    composited, names, pairs = pairs.composited, pairs.names, _reordered(pairs, order)
+    table = score_images(pairs, measures, config.batch_size)
+    features = {}
     for extractor in extractors:
         fake = extract(extractor, pairs.fake, len(pairs), config.batch_size, f"{extractor.name}: results")
         label = f"{extractor.name}: ground truth"
         real = extract_cached(extractor, pairs.real, len(pairs), config.batch_size, label, cache_dir)
-        sets.append(_SetFeatures(extractor, fake, real))
+        features[extractor.name] = _PairFeatures(fake, real)
+
+    def summary(members: NDArray[np.bool_]) -> dict[str, MetricResult]:
+        results = without_value | {key: _mean(find(key), v[members], config) for key, v in table.values.items()}
+        for metric in of_sets:
+            if metric.variant in features:
+                results[metric.key] = _of_set(metric, features[metric.variant], members, config)
+        return {key: results[key] for key in in_order(results)}
 
     bins = {}
     if table.hole_ratio is not None:
         for hole_bin in HOLE_BINS:
             members = hole_bin.holds(table.hole_ratio)
             if members.any():
-                metrics = _summarise(table, sets, members, config) | without_value
-                bins[hole_bin.name] = BinResult(hole_bin.low, hole_bin.high, int(members.sum()), metrics)
-    everything = np.ones(len(pairs), dtype=bool)
+                bins[hole_bin.name] = BinResult(hole_bin.low, hole_bin.high, int(members.sum()), summary(members))
     report = Report(
         schema_version=SCHEMA_VERSION,
         num_images=len(pairs),
@@ -138,14 +134,41 @@ def score(pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir:
             config.kid_subset_size,
         ),
         extractors={e.name: ExtractorInfo(e.preprocessing, e.weights_sha256) for e in extractors},
-        overall=_summarise(table, sets, everything, config) | without_value,
+        overall=summary(np.ones(len(pairs), dtype=bool)),
         bins=bins,
         num_outside_bins=None if table.hole_ratio is None else len(pairs) - sum(b.n for b in bins.values()),
-        num_composited=None if given.composited is None else len(given.composited),
+        num_composited=None if composited is None else len(composited),
     )
     places = np.argsort(order)
     hole_ratio = None if table.hole_ratio is None else table.hole_ratio[places]
-    return Scores(report, PerImage(given.names, hole_ratio, {name: v[places] for name, v in table.values.items()}))
+    return Scores(report, PerImage(names, hole_ratio, {name: v[places] for name, v in table.values.items()}))
+
+
+def _measures(metrics: list[Metric], side_px: int, device: torch.device, missing: dict[str, str]) -> list[Measure]:
+    """The metrics of single images with their networks; `missing` gets those that cannot be had, and why."""
+    measures = []
+    for metric in metrics:
+        if side_px < metric.min_side_px:
+            missing[metric.key] = f"undefined: needs a side of {metric.min_side_px} px"
+            continue
+        try:
+            measures.append(Measure(metric, metric.load(metric.variant, device) if metric.load else None))
+        except WeightsUnavailable as error:
+            missing[metric.key] = f"unavailable: {error}"
+    return measures
+
+
+def _extractors(
+    metrics: list[Metric], device: torch.device, inception_weights: Path | None, missing: dict[str, str]
+) -> list[Extractor]:
+    """The networks behind the metrics of sets; `missing` gets the metrics whose network cannot be had, and why."""
+    extractors = []
+    for name in dict.fromkeys(metric.variant for metric in metrics):
+        try:
+            extractors.append(load_extractor(name, device, inception_weights))
+        except WeightsUnavailable as error:
+            missing |= {metric.key: f"unavailable: {error}" for metric in metrics if metric.variant == name}
+    return extractors
 
 
 def _reordered(pairs: Pairs, order: list[int]) -> Pairs:
@@ -158,7 +181,7 @@ def _reordered(pairs: Pairs, order: list[int]) -> Pairs:
     )
 
 
-def score_images(pairs: Pairs, nets: list[LPIPS], batch_size: int) -> PerImage:
+def score_images(pairs: Pairs, measures: Sequence[Measure], batch_size: int) -> PerImage:
     """The metrics that every image has for itself, in the order of the images.
 
     Raises:
@@ -172,21 +195,24 @@ def score_images(pairs: Pairs, nets: list[LPIPS], batch_size: int) -> PerImage:
         real = _stack(pairs.real, indices, pairs.names, "ground truth", shape)
         fake = _stack(pairs.fake, indices, pairs.names, "result", shape)
         mask = None if pairs.mask is None else _stack(pairs.mask, indices, pairs.names, "mask", shape[:2])
-        batches.append(_score_batch(fake, real, mask, nets))
+        batches.append(_score_batch(fake, real, mask, measures))
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     return PerImage(pairs.names, columns.pop("hole_ratio", None), columns)
 
 
-def _score_batch(fake: Images, real: Images, mask: NDArray[np.uint8] | None, nets: list[LPIPS]) -> dict[str, Values]:
-    values = {"l1": pixel.l1(fake, real)}
-    if mask is not None:
-        values["hole_ratio"] = (mask > 0).mean(axis=(1, 2))
-        values["l1_hole"] = pixel.l1_hole(fake, real, mask)
-    values["l1_relative"] = pixel.l1_relative(fake, real)
-    values["psnr"] = pixel.psnr(fake, real)
-    if min(fake.shape[1:3]) >= WINDOW_PX:
-        values["ssim"], values[ms_ssim_name(*fake.shape[1:3])] = structure(fake, real)
-    return values | {f"lpips_{net.net}": net.score(fake, real) for net in nets}
+def _score_batch(
+    fake: Images, real: Images, mask: NDArray[np.uint8] | None, measures: Sequence[Measure]
+) -> dict[str, Values]:
+    columns = {} if mask is None else {"hole_ratio": (mask > 0).mean(axis=(1, 2))}
+    computed: dict[tuple[Any, ...], Any] = {}
+    for metric, network in measures:
+        more = {"pair": (), "hole": (mask,), "network": (network,)}[metric.needs]
+        work = (metric.function, metric.variant if network else None)
+        if work not in computed:
+            computed[work] = metric.function(fake, real, *more)
+        values = computed[work]
+        columns[metric.key] = getattr(values, metric.name) if isinstance(values, tuple) else values
+    return columns
 
 
 def _stack(load: LoadImage, indices: range, names: list[str], what: str, shape: tuple[int, ...]) -> Images:
@@ -200,39 +226,7 @@ def _stack(load: LoadImage, indices: range, names: list[str], what: str, shape: 
     return np.stack(images)
 
 
-def _load_lpips(names: list[NetName], device: torch.device, side_px: int, missing: list[MetricResult]) -> list[LPIPS]:
-    nets = []
-    for name in names:
-        try:
-            if side_px < MIN_SIDE_PX:
-                missing.append(_without_value(f"lpips_{name}", f"undefined: needs a side of {MIN_SIDE_PX} px", name))
-            else:
-                nets.append(LPIPS(name).to(device))
-        except WeightsUnavailable as error:
-            missing.append(_without_value(f"lpips_{name}", f"unavailable: {error}", name))
-    return nets
-
-
-def _load_extractors(config: EvaluateConfig, device: torch.device, missing: list[MetricResult]) -> list[Extractor]:
-    extractors = []
-    for name in config.extractors:
-        try:
-            extractors.append(load_extractor(name, device, config.inception_weights))
-        except WeightsUnavailable as error:
-            missing += [_without_value(f"{m}_{name}", f"unavailable: {error}", name) for m in ("is", "fid", "kid")]
-    return extractors
-
-
-def _summarise(
-    table: PerImage, sets: list[_SetFeatures], members: NDArray[np.bool_], config: EvaluateConfig
-) -> dict[str, MetricResult]:
-    results = [_mean(name, values[members], config) for name, values in table.values.items()]
-    for features in sets:
-        results += _set_metrics(features, members, config)
-    return {result.name: result for result in results}
-
-
-def _mean(name: str, values: Values, config: EvaluateConfig) -> MetricResult:
+def _mean(metric: Metric, values: Values, config: EvaluateConfig) -> MetricResult:
     """The mean over the images that have a finite value, with its interval; says how many have none."""
     finite = values[np.isfinite(values)]
     infinite, undefined = int(np.isinf(values).sum()), int(np.isnan(values).sum())
@@ -240,81 +234,26 @@ def _mean(name: str, values: Values, config: EvaluateConfig) -> MetricResult:
     if infinite:
         notes.append(f"{infinite} infinite (identical to the truth), left out of the mean")
     if undefined:
-        notes.append(f"{undefined} undefined (empty hole), left out of the mean")
-    extractor = name.removeprefix("lpips_") if name.startswith("lpips_") else None
+        notes.append(f"{undefined} undefined ({metric.undefined}), left out of the mean")
     if len(finite) == 0:
-        return _without_value(name, "undefined: no image has a finite value", extractor, notes)
-    interval = bootstrap_interval(finite, config.bootstrap_resamples, config.seed)
-    low, high = interval or (None, None)
+        return _without_value(metric, "undefined: no image has a finite value", notes)
+    low, high = bootstrap_interval(finite, config.bootstrap_resamples, config.seed) or (None, None)
     value = float(finite.mean())
-    return MetricResult(name, value, None, len(finite), low, high, better(name), extractor, notes, "ok")
+    return MetricResult(metric.key, value, None, len(finite), low, high, metric.better, metric.network, notes, "ok")
 
 
-def _set_metrics(sets: _SetFeatures, members: NDArray[np.bool_], config: EvaluateConfig) -> list[MetricResult]:
-    """IS, FID and KID of the images in `members`, with what makes them doubtful."""
-    fake, real = (Features(*(part[members] for part in features)) for features in (sets.fake, sets.real))
-    extractor, n, groups = sets.extractor.name, int(members.sum()), jackknife_groups(int(members.sum()), config.seed)
-    results = [_inception_result(fake.logits, extractor, groups, config)]
-    finite = all(np.isfinite(features).all() for features in (fake.features, real.features))
-    if n < 2 or not finite:
-        status = f"undefined: {'needs at least 2 images' if finite else 'features are not finite'}"
-        return [*results, *(_without_value(f"{m}_{extractor}", status, extractor) for m in ("fid", "kid"))]
-
-    # Without one group, two images must be left.
-    enough = n > 2
-    size = sets.extractor.num_features
-    notes = [f"biased: n = {n} does not exceed the {size} features (rank-deficient); prefer KID"] if n <= size else []
-    fid = frechet_distance(fake.features, real.features)
-    without = frechet_distances_without(fake.features, real.features, groups) if enough else []
-    results.append(_of_set(f"fid_{extractor}", fid, None, n, extractor, notes, jackknife_interval(fid, without), 0.0))
-
-    kid, spread = kernel_distance(fake.features, real.features, config.kid_subsets, config.kid_subset_size, config.seed)
-    if config.kid_subset_size < n:
-        std, notes = spread, [f"{config.kid_subsets} subsets of {config.kid_subset_size} images"]
-    else:  # every subset is the whole set, so there is no spread
-        std, notes = None, [f"one subset of all {n} images"]
-    without = kernel_distances_without(fake.features, real.features, groups) if enough else []
-    results.append(_of_set(f"kid_{extractor}", kid, std, n, extractor, notes, jackknife_interval(kid, without)))
-    return results
-
-
-def _inception_result(
-    logits: NDArray[np.float32], extractor: str, groups: list[NDArray[np.intp]], config: EvaluateConfig
-) -> MetricResult:
-    name, n = f"is_{extractor}", len(logits)
-    if n < config.is_splits:
-        return _without_value(name, f"undefined: {n} images are fewer than the {config.is_splits} splits", extractor)
-    if not np.isfinite(logits).all():
-        return _without_value(name, "undefined: features are not finite", extractor)
-    score, std = inception_score(logits, config.is_splits, config.seed)
-    notes = [f"{config.is_splits} splits"]
-    if n < 10 * config.is_splits:
-        notes.append(f"noise: n = {n} is below 10 x splits")
+def _of_set(metric: Metric, pair: _PairFeatures, members: NDArray[np.bool_], config: EvaluateConfig) -> MetricResult:
+    """A metric of the set of images in `members`, with its interval."""
+    fake, real = (Features(*(part[members] for part in features)) for features in pair)
+    n = int(members.sum())
     try:
-        interval = jackknife_interval(score, inception_scores_without(logits, config.is_splits, config.seed, groups))
-    except ValueError:
-        interval = None
-        notes.append("no interval: without a group of images a split has none left")
-    return _of_set(name, score, std, n, extractor, notes, interval, 1.0)
+        scored = metric.function(fake, real, jackknife_groups(n, config.seed), config)
+    except Undefined as error:
+        return _without_value(metric, f"undefined: {error}")
+    low, high = scored.interval or (None, None)
+    value, notes = scored.value, scored.notes
+    return MetricResult(metric.key, value, scored.std, n, low, high, metric.better, metric.network, notes, "ok")
 
 
-def _of_set(
-    name: str,
-    value: float,
-    std: float | None,
-    n: int,
-    extractor: str,
-    notes: list[str],
-    interval: Interval | None,
-    lowest: float = -math.inf,
-) -> MetricResult:
-    """A result whose interval ends at the least value that the metric can have."""
-    if interval is None:
-        return MetricResult(name, value, std, n, None, None, better(name), extractor, notes, "ok")
-    notes = [*notes, f"{INTERVAL_NOTE}jackknife over {min(n, JACKKNIFE_GROUPS)} groups of images"]
-    low = min(max(interval.low, lowest), value)
-    return MetricResult(name, value, std, n, low, interval.high, better(name), extractor, notes, "ok")
-
-
-def _without_value(name: str, status: str, extractor: str | None, notes: list[str] | None = None) -> MetricResult:
-    return MetricResult(name, None, None, 0, None, None, better(name), extractor, notes or [], status)
+def _without_value(metric: Metric, status: str, notes: list[str] | None = None) -> MetricResult:
+    return MetricResult(metric.key, None, None, 0, None, None, metric.better, metric.network, notes or [], status)

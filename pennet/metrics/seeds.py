@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennet.masks.bins import HOLE_BINS
+from pennet.metrics.distribution import INTERVAL_NOTE
 from pennet.metrics.per_image import PerImage
 from pennet.metrics.pixel import Values
-from pennet.metrics.report import INTERVAL_NOTE, MetricResult, Report
+from pennet.metrics.report import MetricResult, Report
 from pennet.metrics.summary import bootstrap_interval
 
 

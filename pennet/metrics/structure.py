@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.metrics.metric import Metric
 from pennet.metrics.pixel import Images, Values, check_pair
 
 WINDOW_PX = 11
@@ -41,10 +41,12 @@ def num_scales(height_px: int, width_px: int) -> int:
     return max(k for k in range(1, len(SCALE_WEIGHTS) + 1) if k == 1 or side > (WINDOW_PX - 1) * 2 ** (k - 1))
 
 
-def ms_ssim_name(height_px: int, width_px: int) -> str:
-    """`ms_ssim`, or `ms_ssim_K` for images with room for only K of the 5 scales: they are not comparable."""
-    scales = num_scales(height_px, width_px)
-    return "ms_ssim" if scales == len(SCALE_WEIGHTS) else f"ms_ssim_{scales}"
+def ms_ssim_variant(side_px: int) -> str:
+    """Empty, or the number of scales where images have room for only so many of the 5: they are not comparable."""
+    if side_px < WINDOW_PX:
+        return ""
+    scales = num_scales(side_px, side_px)
+    return "" if scales == len(SCALE_WEIGHTS) else str(scales)
 
 
 def ssim(fake: Images, real: Images) -> Values:
@@ -60,7 +62,7 @@ def structure(fake: Images, real: Images, scales: int | None = None) -> Structur
 
     MS-SSIM is the product over scales of contrast-structure (and, at the coarsest, SSIM) to the power of the
     scale's weight, per channel, then the channel mean; negative factors count as 0. The weights of the scales that
-    fit are renormalised to sum to 1. `ms_ssim_name` says what the value is called.
+    fit are renormalised to sum to 1. `ms_ssim_variant` says what the value is called.
 
     Args:
         fake: uint8 (N,H,W,C).
@@ -164,6 +166,8 @@ _GAUSSIAN = _gaussian()
 
 def _blurred(image: Floats, name: str, scratch: _Scratch) -> Floats:
     """The gaussian window's mean at every place where it fits: (H,W,C) to (H-10,W-10,C)."""
+    import cv2
+
     height, width, channels = image.shape
     padded = scratch("blurred", image.shape)
     cv2.sepFilter2D(image, cv2.CV_32F, _GAUSSIAN, _GAUSSIAN, dst=padded, borderType=cv2.BORDER_REFLECT)
@@ -174,6 +178,8 @@ def _blurred(image: Floats, name: str, scratch: _Scratch) -> Floats:
 
 def _halved(image: Floats) -> Floats:
     """2x2 means. An odd side gets a row or column of zeros in front, as in pytorch-msssim."""
+    import cv2
+
     height, width, channels = image.shape
     if height % 2 or width % 2:
         image = np.pad(image, ((height % 2, 0), (width % 2, 0), (0, 0)))
@@ -191,4 +197,31 @@ def _shifted(image: Floats, amounts: Values, out: Floats) -> Floats:
 
 
 def _channel_means(image: Floats) -> Values:
+    import cv2
+
     return np.array(cv2.mean(image)[: image.shape[2]])  # sums in float64, ten times as fast as numpy's mean
+
+
+SSIM = Metric(
+    name="ssim",
+    heading="SSIM",
+    better="higher",
+    range="-1 to 1",
+    digits=4,
+    needs="pair",
+    function=structure,
+    min_side_px=WINDOW_PX,
+)
+MS_SSIM = Metric(
+    name="ms_ssim",
+    heading="MS-SSIM",
+    better="higher",
+    range="0 to 1",
+    digits=4,
+    needs="pair",
+    function=structure,
+    headline=True,
+    min_side_px=WINDOW_PX,
+    variants={"": "", "1": "1 scale", "2": "2 scales", "3": "3 scales", "4": "4 scales"},
+    choose=lambda config, side_px: [ms_ssim_variant(side_px)],
+)

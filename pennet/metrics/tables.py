@@ -1,4 +1,4 @@
-"""A comparison for readers: Markdown with the best in bold, and CSV with one line per result, and per training its cost."""
+"""A comparison for readers: Markdown with the best in bold, CSV with a line for each result; and what the trainings cost."""
 
 from __future__ import annotations
 
@@ -8,40 +8,11 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pennet.metrics.catalogue import find
 from pennet.metrics.comparison import Comparison, Difference, Entry, Section
-from pennet.metrics.report import MetricResult
 
 if TYPE_CHECKING:
-    from pennet.training.cost import Cost
-
-_TITLES = {
-    "l1": "L1",
-    "l1_hole": "L1 in the hole",
-    "l1_relative": "relative L1",
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-}
-
-
-def title(metric: str) -> str:
-    """A column's title: `ms_ssim_3` is `MS-SSIM (3 scales)`, `fid_efflite0` is `FID (efflite0)`."""
-    if metric in _TITLES:
-        return _TITLES[metric]
-    if metric.startswith("ms_ssim"):
-        scales = metric.removeprefix("ms_ssim").removeprefix("_")
-        return f"MS-SSIM ({scales} scale{'s' if scales != '1' else ''})" if scales else "MS-SSIM"
-    kind, _, network = metric.partition("_")
-    return f"{kind.upper()} ({network})"
-
-
-def number(metric: str, value: float, signed: bool = False) -> str:
-    """A value with the digits that a reader can use: two for dB, IS and FID, four for the rest."""
-    digits = 2 if metric.startswith(("psnr", "is_", "fid_")) else 4
-    return f"{value:{'+' if signed else ''}.{digits}f}"
-
-
-def arrow(result: MetricResult) -> str:
-    return "↑" if result.better == "higher" else "↓"
+    from pennet.training.cost import Cost, Timing
 
 
 def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]]) -> str:
@@ -61,7 +32,7 @@ def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[
         if len(comparison.methods) > 1:
             lines += [*_differences(comparison, section), *_ranks(comparison, section)]
     if costs:
-        lines += ["## Training cost", "", *cost_table(costs), "", *_cost_notes(costs), ""]
+        lines += ["## Training budget", "", *cost_table(costs), "", COST_NOTE, ""]
     lines += ["## Notes", "", *_notes(comparison)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -73,36 +44,55 @@ def budget(costs: Mapping[str, Sequence[Cost]]) -> str:
     if len(minutes) == 1 and all(cost.budget == "minutes" for cost in every):
         return (
             f"Budget: the same wall time for every learned method, {minutes[0]:g} minutes, turned into steps at its own pace"
-            " before the training (times and steps are under Training cost)."
+            " before the training (see Training budget)."
         )
     steps = sorted({cost.steps for cost in every})
     if len(steps) == 1 and all(cost.budget == "steps" for cost in every):
         return f"Budget: the same number of generator steps for every learned method, {steps[0]:,}."
-    return "Budget: not the same for all learned methods; see Training cost before comparing them."
+    return "Budget: not the same for all learned methods; see Training budget before comparing them."
 
 
 def cost_table(costs: Mapping[str, Sequence[Cost]]) -> list[str]:
-    """Rows of a Markdown table: what each training cost, the mean over seeds."""
-    header = ["method", "parameters", "trained parameters", "steps", "time (s)", "images/s", "peak memory (MiB)"]
+    """Rows of a Markdown table: the size of what was trained and its steps, the mean over seeds."""
+    fields = ("parameters", "training_parameters", "steps")
+    rows = [[method, *(f"{_mean(of_method, name):,.0f}" for name in fields)] for method, of_method in costs.items()]
+    return _table(["method", "parameters", "trained parameters", "steps"], rows)
+
+
+def timing_table(timings: Mapping[str, Sequence[Timing]]) -> str:
+    """What the trainings took on the machine that ran them, as Markdown: the mean over seeds.
+
+    Args:
+        timings: by method, one a seed; a method that was not trained here has none.
+    """
     rows = []
-    for method, of_method in costs.items():
+    for method, of_method in timings.items():
+        if not of_method:
+            rows.append([method, *["–"] * 4])
+            continue
+        peaks = [timing.peak_memory_mib for timing in of_method]
+        peak = "unknown" if None in peaks else f"{_mean(of_method, 'peak_memory_mib'):,.0f}"
+        where = sorted(
+            {f"{t.device}, {t.num_threads} thread{'s' * (t.num_threads > 1)}, torch {t.torch}" for t in of_method}
+        )
+        speed = f"{_mean(of_method, 'images_per_second'):.1f}"
+        rows.append([method, f"{_mean(of_method, 'seconds'):,.0f}", speed, peak, "; ".join(where)])
+    table = _table(["method", "time (s)", "images/s", "peak memory (MiB)", "trained on"], rows)
+    return "\n".join([*table, "", TIMING_NOTE]) + "\n"
 
-        def mean(name: str, of_method: Sequence[Cost] = of_method) -> float:
-            return sum(float(getattr(cost, name)) for cost in of_method) / len(of_method)
 
-        sizes = [f"{mean(name):,.0f}" for name in ("parameters", "training_parameters", "steps", "seconds")]
-        rows.append([method, *sizes, f"{mean('images_per_second'):.1f}", f"{mean('peak_memory_mib'):,.0f}"])
-    return _table(header, rows)
+COST_NOTE = (
+    "Parameters: of the generator; trained parameters: with the discriminators. The other methods are not trained. Times are"
+    " a machine's own and stand in no committed file."
+)
+TIMING_NOTE = (
+    "Images/s: of the generator's own batches. Peak memory: on a CPU of the whole process, on CUDA of the allocator. Times"
+    " are comparable within one machine that did nothing else."
+)
 
 
-def _cost_notes(costs: Mapping[str, Sequence[Cost]]) -> list[str]:
-    every = [cost for of_method in costs.values() for cost in of_method]
-    devices = sorted({f"{c.device}, {c.num_threads} thread{'s' if c.num_threads > 1 else ''}" for c in every})
-    return [
-        f"Trained on: {'; '.join(devices)}. Parameters: of the generator; trained parameters: with the critics. Images/s:"
-        " of the generator's own batches. Peak memory: on a CPU of the whole process, on CUDA of the allocator. The other"
-        " methods are not trained."
-    ]
+def _mean(costs: Sequence[Cost] | Sequence[Timing], name: str) -> float:
+    return sum(float(getattr(cost, name)) for cost in costs) / len(costs)
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -143,11 +133,10 @@ def costs_csv(costs: Mapping[str, Sequence[Cost]], seeds: Sequence[int]) -> str:
 
 
 def _values(comparison: Comparison, section: Section) -> list[str]:
-    metrics = list(section.entries)
-    results = {metric: section.entries[metric][comparison.reference].result for metric in metrics}
-    header = ["method", *(f"{title(metric)} {arrow(results[metric])}" for metric in metrics), "n"]
+    metrics = {key: find(key) for key in section.entries}
+    header = ["method", *(f"{metric.title} {metric.arrow}" for metric in metrics.values()), "n"]
     rows = [
-        [method, *(_value_cell(section.entries[metric][method]) for metric in metrics), str(section.n)]
+        [method, *(_value_cell(section.entries[key][method]) for key in metrics), str(section.n)]
         for method in comparison.methods
     ]
     return _table(header, rows)
@@ -166,7 +155,7 @@ def _differences(comparison: Comparison, section: Section) -> list[str]:
         for method in others
     ]
     text = f"Difference from {comparison.reference}, image by image: mean, 95 % interval, Wilcoxon's p."
-    return [text, "", *_table(["method", *(title(metric) for metric in metrics)], rows), ""]
+    return [text, "", *_table(["method", *(find(metric).title for metric in metrics)], rows), ""]
 
 
 def _ranks(comparison: Comparison, section: Section) -> list[str]:
@@ -176,7 +165,7 @@ def _ranks(comparison: Comparison, section: Section) -> list[str]:
         [method, *("–" if rank is None else str(rank) for rank in of_method)]
         for method, of_method in zip(comparison.methods, ranks, strict=True)
     ]
-    table = _table(["method", *(title(metric) for metric in metrics)], rows)
+    table = _table(["method", *(find(metric).title for metric in metrics)], rows)
     return ["Ranks: 1 is the best, equals share a rank.", "", *table, ""]
 
 
@@ -195,13 +184,13 @@ def _notes(comparison: Comparison) -> list[str]:
         f" Bold: best. Arrows: the better direction. Scores of different networks are not comparable.{over_seeds}",
         "",
     ]
-    said: dict[str, list[str]] = {}
+    methods_by_note: dict[str, list[str]] = {}
     for metric, entries in section.entries.items():
         for method, entry in entries.items():
             notes = entry.result.notes if entry.result.status == "ok" else [entry.result.status]
             for note in notes:
-                said.setdefault(f"{title(metric)}: {note}", []).append(method)
-    for note, methods in said.items():
+                methods_by_note.setdefault(f"{find(metric).title}: {note}", []).append(method)
+    for note, methods in methods_by_note.items():
         lines.append(f"- {note}" if len(methods) == len(entries) else f"- {note} ({', '.join(methods)})")
     return lines
 
@@ -210,27 +199,29 @@ def _value_cell(entry: Entry) -> str:
     result = entry.result
     if result.value is None:
         return result.status.partition(":")[0]
-    value = number(result.name, result.value)
+    metric = find(result.name)
+    value = metric.text(result.value)
     cell = f"**{value}**" if entry.rank == 1 else value
     if entry.seed_std is not None:
-        cell += f" ± {number(result.name, entry.seed_std)}"
+        cell += f" ± {metric.text(entry.seed_std)}"
     small = []
     if result.ci_low is not None and result.ci_high is not None:
-        small.append(" to ".join(number(result.name, bound) for bound in (result.ci_low, result.ci_high)))
+        small.append(" to ".join(metric.text(bound) for bound in (result.ci_low, result.ci_high)))
     if result.std is not None:
-        small.append(f"± {number(result.name, result.std)}")
+        small.append(f"± {metric.text(result.std)}")
     return f"{cell}<br><sub>{'; '.join(small)}</sub>" if small else cell
 
 
 def _difference_cell(metric: str, difference: Difference | None) -> str:
     if difference is None:
         return "–"
-    p = "p < 0.001" if difference.wilcoxon_p < 0.001 else f"p = {difference.wilcoxon_p:.3f}"
+    p = difference.wilcoxon_p
+    p = f"p < {p[1:]}" if p.startswith("<") else f"p = {p}"
     interval = ""
     if difference.ci_low is not None and difference.ci_high is not None:
-        low, high = (number(metric, bound, True) for bound in (difference.ci_low, difference.ci_high))
+        low, high = (find(metric).text(bound, True) for bound in (difference.ci_low, difference.ci_high))
         interval = f"{low} to {high}; "
-    return f"{number(metric, difference.mean, True)}<br><sub>{interval}{p}</sub>"
+    return f"{find(metric).text(difference.mean, True)}<br><sub>{interval}{p}</sub>"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

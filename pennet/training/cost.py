@@ -1,11 +1,13 @@
-"""What a training cost: the other half of a fair comparison."""
+"""What a training cost, the other half of a fair comparison: what is the same on every machine, and what is its own."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,10 +15,12 @@ from torch import nn
 from pennet.atomic import write_json
 from pennet.errors import UserError
 
+Record = TypeVar("Record", "Cost", "Timing")
+
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one training, all its interrupted parts together."""
+    """What one training was given: the same wherever it runs."""
 
     parameters: int
     """Of the generator."""
@@ -28,16 +32,25 @@ class Cost:
     """What set the steps: `steps` (the same number for every method) or `minutes` (the same wall time)."""
     minutes: float
     """Of the budget; 0 where it was one of steps."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one training took on the machine that ran it, all its interrupted parts together."""
+
     seconds: float
     """Wall time of the updates, with their data, samples and checkpoints."""
     images_per_second: float
     """Images of the generator's own batches."""
-    peak_memory_mib: float
-    """On CUDA the most the allocator held; on a CPU the most memory the process had, the interpreter included."""
+    peak_memory_mib: float | None
+    """On CUDA the most the allocator held; on a CPU the most memory the process had, the interpreter included; null where
+    the system does not say."""
     device: str
     """`cpu` or the GPU's name."""
     num_threads: int
     """CPU threads of torch."""
+    torch: str
+    """Its version."""
 
 
 def count_parameters(*networks: nn.Module) -> int:
@@ -45,13 +58,16 @@ def count_parameters(*networks: nn.Module) -> int:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak memory of this process so far, in MiB: the allocator's on CUDA, the resident set's on a CPU, 0 on Windows."""
+    """Peak memory of this process so far, in MiB: the allocator's on CUDA, the resident set's on a CPU.
+
+    NaN on a CPU where the system has no `getrusage` (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:
         import resource
     except ModuleNotFoundError:
-        return 0.0
+        return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
 
@@ -70,9 +86,27 @@ def read_cost(path: Path) -> Cost:
     Raises:
         UserError: the file is missing or of another form.
     """
+    return _read(path, Cost, "cost")
+
+
+def write_timing(path: Path, timing: Timing) -> None:
+    write_json(path, asdict(timing))
+
+
+def read_timing(path: Path) -> Timing:
+    """Reads what `write_timing` wrote.
+
+    Raises:
+        UserError: the file is missing or of another form.
+    """
+    return _read(path, Timing, "timing")
+
+
+def _read(path: Path, kind: type[Record], name: str) -> Record:
     try:
-        return Cost(**json.loads(path.read_text()))
+        values: dict[str, Any] = json.loads(path.read_text())
+        return kind(**values)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the train stage first") from error
     except (json.JSONDecodeError, TypeError) as error:
-        raise UserError(f"{path} holds no training cost ({error}); run the train stage again") from error
+        raise UserError(f"{path} holds no training {name} ({error}); run the train stage again") from error

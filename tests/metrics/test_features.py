@@ -35,7 +35,7 @@ def efflite0() -> EffLite0:
 class CountingExtractor:
     """Means and extremes of the pixels: an extractor that needs no network and counts its images."""
 
-    name, num_features, preprocessing, weights_sha256 = "counting", 3, "none", "0" * 64
+    name, preprocessing, weights_sha256, device = "counting", "none", "0" * 64, CPU
 
     def __init__(self) -> None:
         self.seen = 0
@@ -131,7 +131,7 @@ def test_inception_scores_against_torch_fidelity(stand_in: tuple[Path, str]) -> 
     path, digest = stand_in
     real = pictures(6, 64, 64)
     fake = noisy(real, 40)
-    extractor = Inception(CPU, str(path), sha256=digest)
+    extractor = Inception(CPU, path, sha256=digest)
     extracted = {name: extract(extractor, images.__getitem__, 6, 4, "") for name, images in (("f", fake), ("r", real))}
     tensors = [torch.from_numpy(images).permute(0, 3, 1, 2) for images in (fake, real)]
     expected = torch_fidelity.calculate_metrics(
@@ -173,7 +173,7 @@ class _Images(torch.utils.data.Dataset[torch.Tensor]):
 
 def test_inception_with_another_checksum_is_unavailable(stand_in: tuple[Path, str]) -> None:
     with pytest.raises(WeightsUnavailable, match=r"inception.pth has sha256 .*, expected 6726825d0af5"):
-        load_extractor("inception", CPU, str(stand_in[0]))
+        load_extractor("inception", CPU, stand_in[0])
 
 
 def test_inception_with_a_missing_file_and_no_network_is_unavailable(
@@ -181,19 +181,19 @@ def test_inception_with_a_missing_file_and_no_network_is_unavailable(
 ) -> None:
     monkeypatch.setattr(features, "INCEPTION_URL", "http://127.0.0.1:1/refused")
     with pytest.raises(WeightsUnavailable, match=r"127.0.0.1:1/refused: cannot be downloaded .*--inception-weights"):
-        load_extractor("inception", CPU, str(tmp_path / "nothing.pth"))
+        load_extractor("inception", CPU, tmp_path / "nothing.pth")
 
 
 def test_score_with_inception_downloads_to_the_named_file(
     stand_in: tuple[Path, str], served_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file and its checksum are stand-ins; the way from `evaluate.inception_weights` to the scores is the real one."""
+    """The file and its checksum are stand-ins; the way from the named file to the scores is the real one."""
     monkeypatch.setattr(features, "INCEPTION_URL", f"{served_folder}/inception.pth")
     monkeypatch.setattr(features, "INCEPTION_SHA256", stand_in[1])
     target = tmp_path / "weights" / "mine.pth"
-    config = dataclasses.replace(CONFIG, extractors=["inception"], inception_weights=str(target))
+    config = dataclasses.replace(CONFIG, extractors=["inception"])
     real = pictures(4, 32, 32)
-    report = score(_pairs(noisy(real, 40), real), config, CPU, tmp_path / "cache").report
+    report = score(_pairs(noisy(real, 40), real), config, CPU, tmp_path / "cache", target).report
     assert target.read_bytes() == stand_in[0].read_bytes()
     assert report.extractors["inception"].weights_sha256 == stand_in[1]
     for name in ("is_inception", "fid_inception", "kid_inception"):
@@ -205,7 +205,7 @@ def test_inception_download_of_another_file_leaves_nothing(
     served_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(WeightsUnavailable, match=r"inception.pth: sha256 is .*, expected 6726825d0af5"):
+    with pytest.raises(WeightsUnavailable, match=r"inception.pth holds a file with sha256 .*, expected 6726825d0af5"):
         Inception(CPU, url=f"{served_folder}/inception.pth")
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
@@ -221,7 +221,7 @@ def test_inception_from_a_server_that_speaks_no_http_is_unavailable(tmp_path: Pa
 
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(WeightsUnavailable, match="cannot be downloaded"):
-            Inception(CPU, str(tmp_path / "w.pth"), url=f"http://127.0.0.1:{server.getsockname()[1]}/w.pth")
+            Inception(CPU, tmp_path / "w.pth", url=f"http://127.0.0.1:{server.getsockname()[1]}/w.pth")
 
 
 @pytest.fixture

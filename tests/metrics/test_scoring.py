@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennet.config import EvaluateConfig
-from pennet.metrics import features, pixel, scoring, weights
+from pennet.metrics import features, perceptual, pixel, scoring, weights
 from pennet.metrics.features import Features
 from pennet.metrics.perceptual import LPIPS, NetName
 from pennet.metrics.report import write_report
@@ -23,7 +23,7 @@ CONFIG = EvaluateConfig(
     bootstrap_resamples=200,
     seed=7,
     extractors=[],
-    inception_weights="",
+    weights_dir="weights",
     is_splits=2,
     kid_subsets=5,
     kid_subset_size=4,
@@ -145,12 +145,12 @@ def test_score_without_weights_reports_why_and_goes_on(tmp_path: Path, monkeypat
     config = dataclasses.replace(
         CONFIG,
         extractors=["inception", "efflite0"],
-        inception_weights=str(tmp_path / "absent.pth"),
         lpips_nets=["alex", "vgg"],
     )
     real = pictures(2, 32, 32)
-    report, table = score(_pairs(noisy(real, 9), real, _masks([0.15] * 2, 32)), config, CPU, tmp_path)
-    write_report(tmp_path / "metrics.json", report)
+    pairs = _pairs(noisy(real, 9), real, _masks([0.15] * 2, 32))
+    report, table = score(pairs, config, CPU, tmp_path, tmp_path / "absent.pth")
+    write_report(tmp_path / "report.json", report)
     assert set(report.bins["10-20%"].metrics) == set(report.overall)
     unavailable = {name for name, m in report.overall.items() if m.status.startswith("unavailable: ")}
     kinds = ("is", "fid", "kid")
@@ -209,7 +209,7 @@ def networks() -> Iterator[EvaluateConfig]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "load_extractor", lambda *arguments: extractor)
-        patch.setattr(scoring, "LPIPS", lpips)
+        patch.setattr(perceptual, "LPIPS", lpips)
         yield dataclasses.replace(CONFIG, extractors=["efflite0"], lpips_nets=["alex"])
 
 
@@ -260,7 +260,7 @@ def test_score_of_grey_images_is_that_of_three_equal_channels(tmp_path: Path, ne
 @pytest.mark.parametrize("broken", ["features", "logits"])
 def test_score_of_features_that_are_not_finite_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     class Broken:
-        name, num_features, preprocessing, weights_sha256 = "efflite0", 3, "none", "0" * 64
+        name, preprocessing, weights_sha256, device = "efflite0", "none", "0" * 64, CPU
 
         def __call__(self, images: Images) -> Features:
             means = images.mean(axis=(1, 2), dtype=np.float32)

@@ -109,6 +109,7 @@ def test_tables_say_how_many_seeds_and_how_far_apart(trials: dict[str, Trials]) 
     text = markdown(comparison, "d", {})
     assert f"**{entry.result.value:.2f}** ± {entry.seed_std:.2f}<br><sub>" in text
     assert "pennet (3): mean over that many seeds" in text
+    assert entry.seed_std == round(entry.seed_std or 0, 2)
     assert f",3,{entry.seed_std}," in csv_text(comparison)
 
 

@@ -8,7 +8,7 @@ from pytorch_msssim.ssim import _fspecial_gauss_1d, _ssim
 from skimage.metrics import structural_similarity
 from torch.nn.functional import avg_pool2d
 
-from pennet.metrics.structure import SCALE_WEIGHTS, ms_ssim_name, num_scales, ssim, structure
+from pennet.metrics.structure import MS_SSIM, SCALE_WEIGHTS, ms_ssim_variant, num_scales, ssim, structure
 from tests.metrics.samples import Images, noisy, pictures
 
 TOLERANCE = 1e-4
@@ -65,10 +65,10 @@ def test_ms_ssim_of_small_images_against_pytorch_msssim_scale_by_scale(side: int
 
 @pytest.mark.parametrize(
     ("side", "name"),
-    [(64, "ms_ssim_3"), (128, "ms_ssim_4"), (160, "ms_ssim_4"), (161, "ms_ssim"), (512, "ms_ssim")],
+    [(10, "ms_ssim"), (64, "ms_ssim_3"), (128, "ms_ssim_4"), (160, "ms_ssim_4"), (161, "ms_ssim"), (512, "ms_ssim")],
 )
 def test_ms_ssim_name_says_how_many_scales(side: int, name: str) -> None:
-    assert ms_ssim_name(side, 600) == ms_ssim_name(600, side) == name
+    assert MS_SSIM.of(ms_ssim_variant(side)).key == name
 
 
 def test_num_scales_refuses_images_smaller_than_the_window() -> None:
