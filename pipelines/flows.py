@@ -5,39 +5,37 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections import deque
-from graphlib import TopologicalSorter
+from collections.abc import Mapping
 from pathlib import Path
 
 from pennet.errors import UserError
+from pipelines.workspace import check_workspace, run_environment
 
-# On an empty PREFECT_HOME Prefect's own patience (20 s) is too short for its temporary server.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+os.environ.update(run_environment())
 
 import psutil
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
+from pipelines.dag import stages_to_run
+from pipelines.gpu import own_gpu, visible_gpus
 from pipelines.params import FINAL, REASON_VARIABLE, load_params
-from pipelines.process import child, environment, guarded
+from pipelines.process import child, guarded
 
 GPU_SLOT = "gpu"
 """Global concurrency limit: `prefect gcl create gpu --limit N` lets N trainings run at once; without it any number may."""
 DATA_STAGES = ("download", "prepare", "masks")
 """Stages that touch the outside world (networks, slow disks): worth another try."""
-KEPT_LINES = 20
 
 
-class StageError(RuntimeError):
+class StageError(UserError):
     """A stage failed, and would fail again."""
 
 
@@ -46,8 +44,8 @@ class TransientStageError(StageError):
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """Takes the traceback from Prefect's message: where the flow noticed says nothing about a stage that failed."""
-    if record.exc_info and isinstance(record.exc_info[1], StageError):
+    """Takes the traceback from Prefect's message where it says nothing: of what a user can mend, not of a bug."""
+    if record.exc_info and isinstance(record.exc_info[1], UserError):
         record.exc_info = None
     return True
 
@@ -62,12 +60,14 @@ def benchmark() -> None:
 
     Raises:
         ConfigError: `params.yaml` has problems; lists them all.
-        StageError: a stage failed; names it and ends with its reason or its last lines.
+        StageError: a stage failed; names it and ends with its reason or its last line.
+        UserError: DVC cannot work in this folder.
     """
     for started in psutil.Process().children():  # Prefect's temporary server, which would outlive a SIGKILL
         guarded(started.pid)
     logger = get_run_logger()
     load_params()
+    check_workspace()
     stages = stages_to_run()
     if not stages:
         logger.info("all stages are up to date")
@@ -89,7 +89,7 @@ def _task_for(stage: str):
 @task(cache_policy=NO_CACHE)
 def run_stage(stage: str) -> None:
     """Runs one DVC stage if it changed."""
-    _run_logged(["dvc", "repro", "--single-item", stage], stage)
+    _reproduce(stage)
 
 
 def _may_pass(task, task_run, state) -> bool:
@@ -99,14 +99,17 @@ def _may_pass(task, task_run, state) -> bool:
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass)
 def run_data_stage(stage: str) -> None:
     """Runs one DVC stage that fetches or prepares data; three times at most, if what went wrong may pass."""
-    _run_logged(["dvc", "repro", "--single-item", stage], stage)
+    _reproduce(stage)
 
 
 @task(cache_policy=NO_CACHE)
 def run_training_stage(stage: str) -> None:
-    """Runs one training stage when a GPU slot is free; an interrupted training goes on from its checkpoint."""
-    with concurrency(GPU_SLOT, occupy=1):
-        _run_logged(["dvc", "repro", "--single-item", stage], stage)
+    """Runs one training stage when a GPU slot is free, on a GPU of its own if this machine has any.
+
+    An interrupted training goes on from its checkpoint.
+    """
+    with concurrency(GPU_SLOT, occupy=1), own_gpu(load_params().runtime.device, visible_gpus()) as variables:
+        _reproduce(stage, variables)
 
 
 @task(cache_policy=NO_CACHE)
@@ -115,44 +118,14 @@ def record() -> None:
     _run_logged([sys.executable, "-m", "pipelines.record"], "record")
 
 
-# --- what DVC says ---------------------------------------------------------------------------------------------------
-
-
-def stages_to_run() -> list[str]:
-    """The stages that DVC finds changed, and all that depend on them, in an order that respects the DAG."""
-    needs = stage_graph()
-    changed = set(json.loads(_dvc("status", "--json")))
-    affected: list[str] = []
-    for stage in TopologicalSorter(needs).static_order():
-        if stage in changed or needs[stage] & set(affected):
-            affected.append(stage)
-    return affected
-
-
-def stage_graph() -> dict[str, set[str]]:
-    """Every stage -> the stages it needs, as `dvc dag` draws it."""
-    drawing = _dvc("dag", "--dot")
-    needs: dict[str, set[str]] = {}
-    for line in drawing.splitlines():
-        names = re.findall(r'"([^"]+)"', line)
-        for name in names:
-            needs.setdefault(name, set())
-        if "->" in line:
-            needs[names[1]].add(names[0])
-    return needs
-
-
-def _dvc(*arguments: str) -> str:
-    result = subprocess.run(["dvc", *arguments], capture_output=True, text=True, env=environment(), check=False)
-    if result.returncode:
-        raise StageError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip()}")
-    return result.stdout
-
-
 # --- one child process -----------------------------------------------------------------------------------------------
 
 
-def _run_logged(command: list[str], name: str) -> None:
+def _reproduce(stage: str, variables: Mapping[str, str] | None = None) -> None:
+    _run_logged([sys.executable, "-m", "dvc", "repro", "--single-item", stage], stage, variables)
+
+
+def _run_logged(command: list[str], name: str, variables: Mapping[str, str] | None = None) -> None:
     """Runs a command with its output in the flow's log; whatever ends this function ends the command and its children.
 
     Raises:
@@ -160,23 +133,22 @@ def _run_logged(command: list[str], name: str) -> None:
         TransientStageError: it failed for a reason that may pass, or that it could not name.
     """
     logger = get_run_logger()
-    last_lines: deque[str] = deque(maxlen=KEPT_LINES)
+    last_line = ""
     with tempfile.TemporaryDirectory() as folder:
         reason_file = Path(folder) / "reason"
-        with child(command, stdout=subprocess.PIPE, variables={REASON_VARIABLE: str(reason_file)}) as process:
+        more = {**(variables or {}), REASON_VARIABLE: str(reason_file)}
+        with child(command, stdout=subprocess.PIPE, variables=more) as process:
             assert process.stdout is not None
             for line in process.stdout:  # progress bars redraw with carriage returns: each redraw is a line here
                 if text := line.rstrip():
                     logger.info(text)
-                    last_lines.append(text)
+                    last_line = text
             status = process.wait()
         if not status:
             return
         kind, _, reason = reason_file.read_text().partition("\n") if reason_file.exists() else ("", "", "")
-    failed = f"{name} failed with exit status {status}:"
-    if kind == FINAL:
-        raise StageError(f"{failed} {reason}")
-    raise TransientStageError(f"{failed} {reason}" if reason else f"{failed}\n" + "\n".join(last_lines))
+    error = StageError if kind == FINAL else TransientStageError
+    raise error(f"{name} failed with exit status {status}: {reason or f'{last_line}; what it said is in the log above'}")
 
 
 def main() -> None:
@@ -184,9 +156,10 @@ def main() -> None:
     # An orderly exit, where Python would just end: Prefect's temporary server is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     try:
-        load_params()  # before a server is started for nothing
+        load_params()  # both before a server is started for nothing
+        check_workspace()
         benchmark()
-    except (UserError, StageError) as error:
+    except (UserError, OSError) as error:
         sys.exit(f"benchmark: {error}")
 
 

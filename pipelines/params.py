@@ -81,6 +81,7 @@ def stage_main(run: Callable[..., None]) -> None:
             parser.add_argument(parameter.name, type=int if parameter.name == "seed" else str, **optional)
     arguments = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, _terminate)
+    stage = " ".join([Path(inspect.getfile(run)).stem, *(str(value) for value in arguments.values() if value is not None)])
     try:
         config = load_params()
         sections = {
@@ -89,11 +90,17 @@ def stage_main(run: Callable[..., None]) -> None:
         }
         run(**arguments, **sections)
     except (UserError, OSError) as error:
-        stage = Path(inspect.getfile(run)).stem
-        message = f"{stage} {' '.join(str(value) for value in arguments.values() if value is not None)}: {error}"
-        if reason_file := os.environ.get(REASON_VARIABLE):
-            Path(reason_file).write_text(f"{TRANSIENT if _is_transient(error) else FINAL}\n{message}")
+        message = f"{stage}: {error}"
+        _leave_reason(TRANSIENT if _is_transient(error) else FINAL, message)
         sys.exit(message)
+    except Exception as error:  # a bug, which another try meets again; Python prints its traceback
+        _leave_reason(FINAL, f"{stage}: {error!r}, which nobody foresaw; its traceback is in the log above")
+        raise
+
+
+def _leave_reason(kind: str, message: str) -> None:
+    if reason_file := os.environ.get(REASON_VARIABLE):
+        Path(reason_file).write_text(f"{kind}\n{message}")
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pipelines.loopback import without_proxy
+
 TERMINATION_SECONDS = 10
 _GUARD = f"""
 trap '' HUP INT TERM
@@ -79,11 +81,12 @@ def guarded(target: int) -> subprocess.Popen[bytes]:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with the tools of its own virtual environment first on the path."""
+    """This process's environment, with its own virtual environment first on the path and loopback behind no proxy."""
     tools = str(Path(sys.executable).parent)
     return {
         "TQDM_MININTERVAL": "10",  # seconds between two redraws of a progress bar, each of which is a line in a log
         **os.environ,
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
         "DVC_NO_ANALYTICS": "1",
+        **without_proxy(),
     }

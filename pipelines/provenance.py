@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from functools import cache
 
 CHANGES_NO_RESULT = ("dvc.lock", "reports", "README.md", "docs")
 """Tracked, but written by a run or for people: a change there does not make the code another than the commit's."""
+UNKNOWN = "unknown"
 
 
 def provenance() -> dict[str, str]:
     """Where the run comes from: git commit and dirty flag, DVC experiment.
 
-    Dirty is what can change a result: a tracked file other than `CHANGES_NO_RESULT`, or a new module.
+    Dirty is what can change a result: a tracked file other than `CHANGES_NO_RESULT`, or a new module. Where git does not
+    say, both are `unknown`, and git's reason with its remedy is printed once.
     """
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
-
-    excluded = [f":!{path}" for path in CHANGES_NO_RESULT]
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
-    untracked = git("ls-files", "--others", "--exclude-standard", "--", "pennet", "pipelines")
-    tags = {"git.commit": git("rev-parse", "HEAD") or "none", "git.dirty": str(bool(changed or untracked)).lower()}
     experiment = os.environ.get("DVC_EXP_NAME")
-    return tags | ({"dvc.experiment": experiment} if experiment else {})
+    return _git_tags() | ({"dvc.experiment": experiment} if experiment else {})
+
+
+def _git_tags() -> dict[str, str]:
+    excluded = [f":!{path}" for path in CHANGES_NO_RESULT]
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
+        untracked = _git("ls-files", "--others", "--exclude-standard", "--", "pennet", "pipelines")
+    except OSError as error:
+        _warn_once(f"the commit of this run is not recorded: {error}")
+        return {"git.commit": UNKNOWN, "git.dirty": UNKNOWN}
+    return {"git.commit": commit, "git.dirty": str(bool(changed or untracked)).lower()}
+
+
+def _git(*arguments: str) -> str:
+    """What git prints.
+
+    Raises:
+        OSError: there is no git, or it refuses; in its own words.
+    """
+    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise OSError(result.stderr.strip())
+    return result.stdout.strip()
+
+
+@cache
+def _warn_once(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The registered models in MLflow: one a data set, a version for every training, tagged with its test metrics."""
+"""The registered models in MLflow: one a data set, a version for every training, tagged with its headline metrics."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import TrackingConfig
+from pipelines.descriptions import headline, model_note, version_note
 from pipelines.fingerprint import benchmark_fingerprint
 
 if TYPE_CHECKING:
     from pennet.metrics.report import Report
+    from pennet.training.cost import Cost
 
 BENCHMARK_TAG = "pennet.benchmark"
 """The same for all runs that were scored on the same images and masks with the same settings: filter by it, then compare."""
@@ -39,54 +41,70 @@ def test_statuses(report: Report) -> dict[str, str]:
     return {f"test.{name}.status": metric.status for name, metric in report.overall.items() if metric.status != "ok"}
 
 
-def register(dataset: str, method: str, seed: int | None, model_dir: Path, report: Report, tracking: TrackingConfig) -> None:
+def register(
+    dataset: str,
+    method: str,
+    seed: int | None,
+    model_dir: Path,
+    report: Report,
+    cost: Cost | None,
+    tracking: TrackingConfig,
+) -> tuple[str, str]:
     """Logs the weights as a model that inpaints, registers it, and lets the lowest test l1_hole be champion.
 
     The champion is chosen among the versions of the same benchmark: an l1_hole on other images or masks is no rival.
+
+    Returns:
+        Name and version of the registered model.
     """
     import mlflow
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
 
     client, name = mlflow.MlflowClient(), f"{tracking.registered_model}-{dataset}"
     run = mlflow.active_run()
     assert run is not None  # the caller has opened it
-    run_id = run.info.run_id
+    run_id, experiment_id = run.info.run_id, run.info.experiment_id
     weights = hashlib.sha256((model_dir / "generator.safetensors").read_bytes()).hexdigest()
     of_this_run = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    mine = [version for version in of_this_run if version.tags.get(WEIGHTS_TAG) == weights]
-    if mine:
-        version = mine[0].version
-    else:
-        byte = np.dtype(np.uint8)
-        signature = ModelSignature(
-            Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
-            Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
-        )
-        info = mlflow.pyfunc.log_model(
-            name="generator",
-            python_model=str(Path(__file__).with_name("registered_model.py")),
-            artifacts={"model_dir": str(model_dir)},
-            code_paths=[str(Path(__file__).parents[1] / "pennet")],
-            signature=signature,
-            pip_requirements=REQUIREMENTS,
-            registered_model_name=name,
-        )
-        version = info.registered_model_version
-        client.set_model_version_tag(name, str(version), WEIGHTS_TAG, weights)
-    for key, value in test_values(report).items():
-        client.set_model_version_tag(name, str(version), key.replace("/", "."), f"{value:.6g}")
-    for key, status in test_statuses(report).items():
-        client.set_model_version_tag(name, str(version), key, status)
+    mine = [str(version.version) for version in of_this_run if version.tags.get(WEIGHTS_TAG) == weights]
+    version = mine[0] if mine else _log_model(name, model_dir)
+    client.set_model_version_tag(name, version, WEIGHTS_TAG, weights)
+    client.update_registered_model(name, model_note(name, dataset, experiment_id))
+    client.update_model_version(name, version, version_note(run_id, experiment_id, dataset, method, seed, report, cost))
+    for metric, value in headline(report).items():
+        client.set_model_version_tag(name, version, f"test.{metric}", f"{value:.6g}")
     benchmark = benchmark_fingerprint(dataset)
-    client.set_model_version_tag(name, str(version), BENCHMARK_TAG, benchmark)
-    client.set_model_version_tag(name, str(version), "method", method)
-    client.set_model_version_tag(name, str(version), "seed", str(seed))
-    client.set_registered_model_alias(name, f"latest-{method}", str(version))
+    client.set_model_version_tag(name, version, BENCHMARK_TAG, benchmark)
+    client.set_model_version_tag(name, version, "method", method)
+    client.set_model_version_tag(name, version, "seed", str(seed))
+    client.set_registered_model_alias(name, f"latest-{method}", version)
 
     versions = client.search_model_versions(f"name = '{name}'")
     rivals = [v for v in versions if v.tags.get(BENCHMARK_TAG) == benchmark and "test.l1_hole" in v.tags]
     scores = {v.version: float(v.tags["test.l1_hole"]) for v in rivals}
     if scores:
         client.set_registered_model_alias(name, "champion", min(scores, key=lambda v: (scores[v], int(v))))
+    return name, version
+
+
+def _log_model(name: str, model_dir: Path) -> str:
+    """Logs the weights in the active run and registers them; returns the version's number."""
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    byte = np.dtype(np.uint8)
+    signature = ModelSignature(
+        Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
+        Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
+    )
+    info = mlflow.pyfunc.log_model(
+        name="generator",
+        python_model=str(Path(__file__).with_name("registered_model.py")),
+        artifacts={"model_dir": str(model_dir)},
+        code_paths=[str(Path(__file__).parents[1] / "pennet")],
+        signature=signature,
+        pip_requirements=REQUIREMENTS,
+        registered_model_name=name,
+    )
+    return str(info.registered_model_version)

@@ -40,7 +40,7 @@ def run(profile: str) -> None:
     _check_out(folder, _git("rev-parse", "HEAD"))
     write_yaml(folder / PARAMS_PATH, _in_this_store(read_yaml(source)))
 
-    for command in (["dvc", "repro"], [sys.executable, "-m", "pipelines.record"]):
+    for command in ([sys.executable, "-m", "dvc", "repro"], [sys.executable, "-m", "pipelines.record"]):
         with child(command, cwd=folder) as process:
             if status := process.wait():
                 raise UserError(f"{' '.join(command[-2:])} ended with exit status {status} in {folder}; mend it, run again")
@@ -66,7 +66,8 @@ def _check_out(folder: Path, commit: str) -> None:
     _git("-C", str(folder), "checkout", "--quiet", "--force", "--detach", commit)
     if known is not None:
         lock.write_text(known)
-    with child(["dvc", "config", "--local", "cache.dir", str(Path(".dvc/cache").absolute())], cwd=folder) as process:
+    cache = str(Path(".dvc/cache").absolute())
+    with child([sys.executable, "-m", "dvc", "config", "--local", "cache.dir", cache], cwd=folder) as process:
         process.wait()
 
 

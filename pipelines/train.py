@@ -45,7 +45,7 @@ def run(
     from pennet.training.allocator import keep_freed_memory
     from pennet.training.cost import Cost, Timing, count_parameters, device_name, write_cost, write_timing
     from pipelines.fingerprint import run_fingerprint
-    from pipelines.tracking import live_run
+    from pipelines.live import live_run
 
     keep_freed_memory()
     device = choose_device(runtime.device)

@@ -11,6 +11,7 @@ CARRIERS = (
     "pennet/config/",  # carries values; the values themselves are in `params:`
     "pipelines/fingerprint.py",
     "pipelines/layout.py",
+    "pipelines/live.py",
     "pipelines/params.py",
     "pipelines/registry.py",
     "pipelines/tracking.py",  # records results, changes none

@@ -19,8 +19,9 @@ from pennet.config import TrackingConfig
 from pennet.metrics.report import MetricResult, Report, Settings, write_report
 from pennet.training.cost import Cost, write_cost
 from pipelines import layout, tracking
+from pipelines.live import live_run
 from pipelines.provenance import provenance
-from pipelines.tracking import live_run, record
+from pipelines.tracking import record
 from tests.project import environment, make_project, run
 
 TRIAL = ("terrain", "pennet", 2019)
@@ -51,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "project"
+    folder = tmp_path / "my project"
     shutil.copytree(made, folder)
     monkeypatch.chdir(folder)
     return folder
@@ -168,14 +169,15 @@ STAGE = """
 import time
 from pathlib import Path
 from pennet.config import TrackingConfig
+from pennet.errors import UserError
 from pipelines.params import stage_main
-from pipelines.tracking import live_run
+from pipelines.live import live_run
 
 def run(dataset: str, method: str, seed: int, *, tracking: TrackingConfig) -> None:
     with live_run(dataset, method, seed, TrackingConfig("sqlite:///mlflow.db", "test", "inpainting")):
         Path("ready").write_text("")
         if Path("fail").exists():
-            raise ValueError("loss is nan")
+            raise UserError("loss is nan")
         time.sleep(300)
 
 stage_main(run)

@@ -1,0 +1,125 @@
+"""What MLflow's pages say of an experiment, a run, a registered model and a version: Markdown, with links between them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pennet.config import TrackingConfig
+from pipelines import layout
+from pipelines.params import load_params
+
+if TYPE_CHECKING:
+    from pennet.metrics.report import Report
+    from pennet.training.cost import Cost
+
+NOTE_TAG = "mlflow.note.content"
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
+"""MLflow's name for experiments that train models: it opens these on their runs, others on its GenAI pages."""
+HEADLINE = re.compile(r"l1_hole|psnr|ms_ssim.*|lpips_alex|fid_.*|seam.*")
+"""Names of the metrics that stand for a run where there is room for a few."""
+
+
+def headline(report: Report) -> dict[str, float]:
+    """The few metrics that stand for a run, those without a value left out."""
+    return {
+        name: metric.value
+        for name, metric in report.overall.items()
+        if HEADLINE.fullmatch(name) and metric.value is not None
+    }
+
+
+def describe_experiment(experiment_id: str, dataset: str, tracking: TrackingConfig) -> None:
+    """Gives the experiment of a data set its kind and its text."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    client.set_experiment_tag(experiment_id, KIND_TAG, KIND)
+    client.set_experiment_tag(experiment_id, NOTE_TAG, experiment_note(dataset, tracking))
+
+
+def experiment_note(dataset: str, tracking: TrackingConfig) -> str:
+    config = load_params()
+    with (layout.prepared_dir(dataset) / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        num_pictures = Counter(row["split"] for row in csv.DictReader(file))
+    size = config.prepare.image_size_px
+    return (
+        f"Image inpainting on **{dataset}**: {num_pictures['train']} training and {num_pictures['test']} test pictures of"
+        f" {size} x {size} px, test masks `{config.masks.protocol}`.\n\n"
+        "A run is one training of a method, or a method without training; `dvc repro` (or `make demo`) makes its files,"
+        " `python -m pipelines.record` this record of them. Compare runs with the same tag `pennet.benchmark`: they were"
+        " scored on the same pictures and masks, in the same way.\n\n"
+        f"Trained weights: registered model {_model_link(f'{tracking.registered_model}-{dataset}')}."
+    )
+
+
+def run_note(
+    run_id: str,
+    experiment_id: str,
+    dataset: str,
+    method: str,
+    seed: int | None,
+    report: Report,
+    cost: Cost | None,
+    version: tuple[str, str] | None,
+) -> str:
+    """One line and the sheet of test pictures.
+
+    Args:
+        run_id: of the run.
+        experiment_id: of its experiment.
+        dataset: its name.
+        method: a recipe's name, or a classical method.
+        seed: of a training; None for a classical method.
+        report: its test metrics.
+        cost: of a training.
+        version: name and version of the registered model that holds the weights.
+    """
+    model = "" if version is None else f" Weights: {_model_link(*version)}."
+    return (
+        f"{_result(method, seed, dataset, report, cost)}{model}"
+        f" Others: [experiment](#/experiments/{experiment_id}).\n\n{_sheet(run_id, experiment_id)}"
+    )
+
+
+def model_note(name: str, dataset: str, experiment_id: str) -> str:
+    return (
+        f"Fills holes in pictures like those of the data set **{dataset}**. A version is one training: its text says which,"
+        f" how well it did on the test pictures, and in which run of the [experiment](#/experiments/{experiment_id}).\n\n"
+        "`champion` has the lowest test `l1_hole` of its benchmark, `latest-METHOD` is the last version of a method.\n\n"
+        "```python\n"
+        f'model = mlflow.pyfunc.load_model("models:/{name}@champion")\n'
+        'filled = model.predict({"image": image, "mask": mask})  # uint8 (N, H, W, 3) and (N, H, W); 1 = hole\n'
+        "```"
+    )
+
+
+def version_note(
+    run_id: str, experiment_id: str, dataset: str, method: str, seed: int | None, report: Report, cost: Cost | None
+) -> str:
+    return (
+        f"{_result(method, seed, dataset, report, cost)}"
+        f" Parameters, curves and all metrics: [run](#/experiments/{experiment_id}/runs/{run_id}).\n\n"
+        f"{_sheet(run_id, experiment_id)}"
+    )
+
+
+def _result(method: str, seed: int | None, dataset: str, report: Report, cost: Cost | None) -> str:
+    trained = "" if seed is None else f" (seed {seed})"
+    minutes = "" if cost is None or cost.budget == "steps" else f" (as many as {cost.minutes:g} minutes allow)"
+    budget = "no training" if cost is None else f"{cost.steps} steps{minutes}"
+    values = ", ".join(f"{name} {value:.4g}" for name, value in headline(report).items())
+    return f"**{method}**{trained} on {dataset}, {budget}: {values} on {report.num_images} test pictures."
+
+
+def _sheet(run_id: str, experiment_id: str) -> str:
+    """The picture itself, as MLflow's server hands it out, and a link for where it shows none."""
+    page = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/report/sheet.png"
+    return f"[![test pictures](get-artifact?path={quote('report/sheet.png', safe='')}&run_uuid={run_id})]({page})"
+
+
+def _model_link(name: str, version: str = "") -> str:
+    return f"[{name}{version and f' version {version}'}](#/models/{quote(name)}{version and f'/versions/{version}'})"

@@ -1,0 +1,104 @@
+"""The MLflow run of a training while it trains: its curves and samples as they come, its end as it came."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pennet.config import TrackingConfig
+from pipelines.descriptions import describe_experiment
+from pipelines.fingerprint import run_fingerprint
+from pipelines.store import first_line, store_errors, warn
+from pipelines.tracking import _open_run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PAUSE_PER_LOST_SECOND = 20
+"""Seconds without a new attempt for each second that a failed one took: an outage costs 5 % of a training's time at most."""
+
+
+class LiveRun:
+    """Sends curves and samples to the active MLflow run.
+
+    What the store does not take is dropped (`python -m pipelines.record` completes the curves). Each outage is reported
+    once, and costs a bounded share of the training's time.
+    """
+
+    def __init__(self, last_step: int | None):  # None: there is no run to log to
+        self.last_step = last_step
+        self.is_out = False
+        self.next_attempt = 0.0
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        """Logs one point of each curve, unless an earlier part of this run already did."""
+        import mlflow
+
+        self._attempt(step, lambda: mlflow.log_metrics(values, step=step))
+
+    def picture(self, step: int, picture: NDArray[np.uint8]) -> None:
+        """Logs (H, W, 3) uint8 as a sample of this step."""
+        import mlflow
+
+        self._attempt(step, lambda: mlflow.log_image(picture, key="samples", step=step))
+
+    def _attempt(self, step: int, log: Callable[[], Any]) -> None:
+        started = time.monotonic()
+        if self.last_step is None or step <= self.last_step or started < self.next_attempt:
+            return
+        try:
+            log()
+        except store_errors() as error:
+            ended = time.monotonic()
+            self.next_attempt = ended + PAUSE_PER_LOST_SECOND * (ended - started)
+            if not self.is_out:
+                warn(
+                    f"MLflow does not take the live curves now ({first_line(error)}); training goes on and tries again;"
+                    " `python -m pipelines.record` completes them"
+                )
+            self.is_out = True
+        else:
+            if self.is_out:
+                warn(f"MLflow takes the live curves again, from step {step} on")
+            self.is_out = False
+
+
+@contextlib.contextmanager
+def live_run(dataset: str, method: str, seed: int, tracking: TrackingConfig) -> Iterator[LiveRun]:
+    """Opens the run of (data set, method, seed) as configured now, a new one or the one an interrupted training began.
+
+    An exception in the body leaves the run FAILED, Ctrl-C or SIGTERM leaves it KILLED, with the reason in a tag. A store
+    that cannot be written is reported once and costs nothing but the record; `python -m pipelines.record` completes it.
+    """
+    import mlflow
+
+    fingerprint = run_fingerprint(dataset, method, seed)
+    try:
+        run = _open_run(dataset, method, seed, fingerprint, tracking, log_system_metrics=True)
+        describe_experiment(run.info.experiment_id, dataset, tracking)
+        last_step = max(
+            (point.step for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/generator")),
+            default=0,
+        )
+    except store_errors() as error:
+        warn(
+            f"cannot write to the MLflow store {tracking.uri} ({first_line(error)}); training goes on and saves its"
+            " weights; mend tracking.uri and run `python -m pipelines.record` to complete the record"
+        )
+        yield LiveRun(None)
+        return
+    status = "FINISHED"
+    try:
+        yield LiveRun(last_step)
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        status = "KILLED" if stopped else "FAILED"
+        with contextlib.suppress(*store_errors()):
+            mlflow.set_tag("pennet.error", f"stopped: {error!r}" if stopped else first_line(error)[:500])
+        raise
+    finally:
+        with contextlib.suppress(*store_errors()):
+            mlflow.end_run(status)

@@ -1,0 +1,118 @@
+"""What a complete MLflow run holds beside its parameters and test metrics: curves, cost, files, pictures, data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines import layout
+from pipelines.params import read_yaml
+
+if TYPE_CHECKING:
+    from pennet.training.cost import Cost
+
+SAMPLE_COMPOSITES = 8
+"""Test composites in the run, for the image grid of MLflow's compare page."""
+MAX_NAME_CHARACTERS = 60
+"""Of a picture's name in a key: MLflow makes file names of keys, and adds 100 characters."""
+_PLAIN_NAME = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{MAX_NAME_CHARACTERS - 1}}}")
+_ENDS_LIKE_A_DIGEST = re.compile(r"-[0-9a-f]{8}$")
+
+
+def log_curves(run_id: str, history_path: Path) -> None:
+    """The training curves, but for the points that the live run already holds."""
+    import mlflow
+    import pandas as pd
+    from mlflow.entities import Metric
+
+    if not history_path.exists():
+        return
+    client = mlflow.MlflowClient()
+    logged = {point.step for point in client.get_metric_history(run_id, "train/generator")}
+    history = pd.read_csv(history_path)
+    history = history[~history["step"].isin(logged)]
+    points = [
+        Metric(f"train/{name}", float(value), 0, int(step))
+        for name in history.columns.drop("step")
+        for step, value in zip(history["step"], history[name], strict=True)
+    ]
+    for start in range(0, len(points), 1000):
+        client.log_batch(run_id, metrics=points[start : start + 1000])
+
+
+def log_cost(cost: Cost) -> None:
+    """`cost/seconds` and the others, beside the test metrics they bought."""
+    import mlflow
+
+    values = dataclasses.asdict(cost)
+    mlflow.log_metrics({f"cost/{name}": float(value) for name, value in values.items() if not isinstance(value, str)})
+
+
+def log_pictures(run_id: str, report_dir: Path, outputs_dir: Path) -> None:
+    """The report's files, its sheet and some composites; a picture that the run already holds is not logged again.
+
+    MLflow cannot replace a picture: one that has changed becomes the next step of its key.
+    """
+    import mlflow
+
+    mlflow.log_artifacts(str(report_dir), "report")
+    logged = [item.path for item in mlflow.MlflowClient().list_artifacts(run_id, "images")]
+    composites = sorted((outputs_dir / "composite").glob("*.png"))[:SAMPLE_COMPOSITES]
+    pictures = {"test_sheet": report_dir / "sheet.png"}
+    pictures |= {f"composite_{safe_name(path.stem)}": path for path in composites}
+    for key, path in pictures.items():
+        _log_picture(run_id, key, path, [name for name in logged if name.endswith(".png") and f"/{key}+step+" in name])
+
+
+def safe_name(name: str) -> str:
+    """A picture's name as MLflow takes it in keys: letters, digits, `_`, `-`, `.`; other names are changed and digested.
+
+    Different names stay different, whatever they hold: what could be another's digest gets one of its own.
+    """
+    if _PLAIN_NAME.fullmatch(name) and not _ENDS_LIKE_A_DIGEST.search(name):
+        return name
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:MAX_NAME_CHARACTERS]
+    return f"{readable}-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def _log_picture(run_id: str, key: str, path: Path, logged: list[str]) -> None:
+    """Logs a picture unless the last one with its key, of the artifacts `logged`, has the same pixels."""
+    import mlflow
+    import numpy as np
+    from PIL import Image
+
+    picture, step = Image.open(path).convert("RGB"), 0
+    if logged:
+        steps = {int(name.split("+step+")[1].split("+")[0]): name for name in logged}
+        last = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=steps[max(steps)])
+        if np.array_equal(np.asarray(Image.open(last).convert("RGB")), np.asarray(picture)):
+            return
+        step = max(steps) + 1
+    mlflow.log_image(picture, key=key, step=step)
+
+
+def log_data(dataset: str) -> None:
+    """The manifest of the prepared data as an MLflow data set, its digest the one DVC knows."""
+    import mlflow
+    from mlflow.data.pandas_dataset import from_pandas
+
+    from pipelines.outputs import read_prepared_manifest
+
+    folder = layout.prepared_dir(dataset)
+    data = from_pandas(read_prepared_manifest(dataset), source=str(folder), name=dataset, digest=_dvc_digest(folder))
+    mlflow.log_input(data, context="training")
+
+
+def _dvc_digest(folder: Path) -> str | None:
+    """The md5 that `dvc.lock` holds for a folder; None where DVC has not recorded it."""
+    lock = Path("dvc.lock")
+    if not lock.exists():
+        return None
+    for stage in read_yaml(lock)["stages"].values():
+        for out in stage.get("outs", []):
+            if out["path"] == folder.as_posix():
+                return str(out["md5"]).removesuffix(".dir")
+    return None
