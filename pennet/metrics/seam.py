@@ -1,4 +1,4 @@
-"""The seam: how much harder the edge along the hole's border is in the result than in the truth."""
+"""The seam: by how much the edge along the hole's border is harder in the result than in the truth."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ REACH_PX = 4
 
 
 def seam(fake: Images, real: Images, mask: NDArray[np.uint8]) -> Values:
-    """Mean step across the hole's border, of the result more than of the truth, with pixels in [0,1].
+    """Mean step across the hole's border by which the result exceeds the truth, with pixels in [0,1].
 
     The border is every pair of a hole pixel and a known one beside it. A pair's step is the hole pixel minus the known one,
     averaged along the border over the pairs of the same side up to `REACH_PX` away: texture cancels, an edge does not. The
-    value is the mean |step| over pairs and channels of `fake` minus that of `real`; 0 where `fake` has the softer border.
+    value is the mean of max(0, |step of `fake`| - |step of `real`|) over pairs and channels: a soft border in one place does
+    not make good an edge in another.
 
     Args:
         fake: (N,H,W,C).
@@ -34,8 +35,7 @@ def seam(fake: Images, real: Images, mask: NDArray[np.uint8]) -> Values:
     """
     check_pair(fake, real)
     check_mask(mask, fake)
-    count = np.zeros(len(fake))
-    steps = np.zeros((2, len(fake)))  # of the result, of the truth
+    count, excess = np.zeros((2, len(fake)))
     for turned in (False, True):  # the border's horizontal parts, then its vertical ones
         hole, pictures = mask > 0, (fake, real)
         if turned:
@@ -46,13 +46,14 @@ def seam(fake: Images, real: Images, mask: NDArray[np.uint8]) -> Values:
             # One number a pair, in which neighbours along the border are neighbours and other rows are out of reach.
             place = (image * hole.shape[1] + row) * (hole.shape[2] + 2 * REACH_PX) + column
             first, last = np.searchsorted(place, place - REACH_PX), np.searchsorted(place, place + REACH_PX, "right")
-            for of_picture, picture in zip(steps, pictures, strict=True):
+            sizes = []
+            for picture in pictures:
                 step = picture[image, row + inner, column].astype(np.int64) - picture[image, row + outer, column]
                 sums = np.concatenate([np.zeros((1, step.shape[1]), np.int64), step.cumsum(axis=0)])
-                means = np.abs(sums[last] - sums[first]).mean(axis=1) / (last - first)
-                of_picture += np.bincount(image, means, len(fake))
+                sizes.append(np.abs(sums[last] - sums[first]))
+            of_pairs = np.maximum(sizes[0] - sizes[1], 0).mean(axis=1) / (last - first)
+            excess += np.bincount(image, of_pairs, len(fake))
             count += np.bincount(image, minlength=len(fake))
-    excess = np.maximum(steps[0] - steps[1], 0)
     return np.divide(excess, 255 * count, out=np.full(len(fake), np.nan), where=count > 0)
 
 

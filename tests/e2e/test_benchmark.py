@@ -44,7 +44,7 @@ def test_flow_runs_every_stage_under_its_own_name(project: Path) -> None:
 
 def test_every_product_is_there(project: Path) -> None:
     for trial in TRIALS.values():
-        report = json.loads((project / "reports/terrain/methods" / trial / "metrics.json").read_text())
+        report = json.loads((project / "reports/terrain/methods" / trial / "report.json").read_text())
         assert report["num_images"] == 72
         assert {"l1", "l1_hole", "psnr", "ssim", "ms_ssim_3", "is_efflite0"} <= report["overall"].keys()
         assert len(list((project / "outputs/terrain" / trial / "composite").glob("*.png"))) == 72
@@ -65,13 +65,13 @@ def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: P
     assert set(found) == set(TRIALS)
     assert len({record.data.tags["pennet.benchmark"] for record in found.values()}) == 1
     for method, record in found.items():
-        report = json.loads((project / "reports/terrain/methods" / TRIALS[method] / "metrics.json").read_text())
+        report = json.loads((project / "reports/terrain/methods" / TRIALS[method] / "report.json").read_text())
         assert record.info.status == "FINISHED"
         assert record.data.metrics["test/l1_hole"] == report["overall"]["l1_hole"]["value"]
         assert record.data.params["prepare.image_size_px"] == "48"
         assert {"git.commit", "git.dirty", "pennet.fingerprint"} <= record.data.tags.keys()
         names = {item.path for item in client.list_artifacts(record.info.run_id, "report")}
-        assert {"report/metrics.json", "report/sheet.png", "report/per_image.csv"} <= names
+        assert {"report/report.json", "report/sheet.png", "report/per_image.csv"} <= names
     trained = found["pennet"]
     assert trained.data.tags["dvc.stage"] == "train@terrain-pennet-2019"
     cost = json.loads((project / "reports/terrain/methods/pennet/seed-2019/cost.json").read_text())
@@ -249,15 +249,15 @@ def test_two_seeds_and_a_variant_of_a_method_are_compared_in_minutes(demo: Path,
     comparison = json.loads((copy / "reports/terrain/comparison/comparison.json").read_text())
     assert comparison["num_seeds"] == {"pennet": 2, "no_attention": 2, "mean": 1}
     values = [
-        json.loads((copy / f"reports/terrain/methods/pennet/seed-{seed}/metrics.json").read_text())["overall"]["psnr"][
+        json.loads((copy / f"reports/terrain/methods/pennet/seed-{seed}/report.json").read_text())["overall"]["psnr"][
             "value"
         ]
         for seed in (2019, 4)
     ]
     assert values[0] != values[1]
     entry = comparison["sections"][0]["entries"]["psnr"]["pennet"]
-    assert entry["result"]["value"] == pytest.approx(np.mean(values))
-    assert entry["seed_std"] == pytest.approx(np.std(values, ddof=1))
+    assert entry["result"]["value"] == pytest.approx(np.mean(values), abs=0.0051)  # rounded to two digits
+    assert entry["seed_std"] == pytest.approx(np.std(values, ddof=1), abs=0.0051)
     text = (copy / "reports/terrain/comparison/comparison.md").read_text()
     assert "Budget: the same wall time for every learned method" in text
     assert f"{entry['seed_std']:.2f}" in text

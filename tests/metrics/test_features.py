@@ -91,6 +91,33 @@ def test_extract_cached_computes_again_for_other_images_order_or_extractor(tmp_p
     assert extractor.seen == 19
 
 
+def test_extract_cached_computes_again_for_another_device_precision_or_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, extractor = pictures(4, 8, 8), CountingExtractor()
+
+    def seen() -> int:
+        extract_cached(extractor, images.__getitem__, 4, 2, "", tmp_path)
+        return extractor.seen
+
+    assert (seen(), seen()) == (4, 4)
+    extractor.device = torch.device("cuda")
+    assert seen() == 8
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32)
+    assert seen() == 12
+    monkeypatch.setattr(torch, "__version__", "0.0")
+    assert (seen(), seen()) == (16, 16)
+
+
+def test_extract_cached_in_a_folder_that_cannot_be_written_warns_once_and_computes(tmp_path: Path) -> None:
+    images, extractor = pictures(4, 8, 8), CountingExtractor()
+    (tmp_path / "file").write_text("where a folder should be")
+    with pytest.warns(UserWarning, match="cannot keep features of the ground truth") as caught:
+        computed = extract_cached(extractor, images.__getitem__, 4, 2, "", tmp_path / "file" / "cache")
+    assert len(caught) == 1
+    np.testing.assert_array_equal(computed.features, images.mean(axis=(1, 2), dtype=np.float32))
+
+
 def test_extract_cached_replaces_a_damaged_file(tmp_path: Path) -> None:
     images, extractor = pictures(4, 8, 8), CountingExtractor()
     expected = extract_cached(extractor, images.__getitem__, 4, 2, "", tmp_path)

@@ -38,8 +38,8 @@ def _report() -> Report:
 
 
 def test_report_reads_back_as_written(tmp_path: Path) -> None:
-    write_report(tmp_path / "metrics.json", _report())
-    assert read_report(tmp_path / "metrics.json") == _report()
+    write_report(tmp_path / "report.json", _report())
+    assert read_report(tmp_path / "report.json") == _report()
 
 
 def test_report_has_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:
@@ -93,31 +93,39 @@ def test_report_refuses_a_breach_of_the_schema(path: list[str], value: Any, mess
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    with pytest.raises(ConfigError, match=r"metrics\.json") as caught:
-        report_from_mapping(mapping, "metrics.json")
+    with pytest.raises(ConfigError, match=r"report\.json") as caught:
+        report_from_mapping(mapping, "report.json")
     assert message in str(caught.value)
+
+
+def test_report_with_a_metric_that_nobody_declares_is_refused() -> None:
+    """It would be a metric without a direction: better none than a wrong one."""
+    mapping = dataclasses.asdict(_report())
+    mapping["overall"]["l2"] = mapping["overall"]["l1"] | {"name": "l2"}
+    with pytest.raises(ConfigError, match=r"overall\.l2: metric 'l2' is not declared \(known: l1, "):
+        report_from_mapping(mapping, "report.json")
 
 
 def test_report_allows_a_value_at_its_interval_but_for_rounding() -> None:
     mapping = dataclasses.asdict(_report())
     mapping["overall"]["l1"]["value"] = mapping["overall"]["l1"]["ci_high"] + 1e-12
-    report_from_mapping(mapping, "metrics.json")
+    report_from_mapping(mapping, "report.json")
 
 
 def test_report_that_is_no_text_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "metrics.json").write_bytes(b"\xff\xfe{}")
+    (tmp_path / "report.json").write_bytes(b"\xff\xfe{}")
     with pytest.raises(ConfigError, match=r"not JSON: .*run the evaluation again"):
-        read_report(tmp_path / "metrics.json")
+        read_report(tmp_path / "report.json")
 
 
 def test_report_that_is_broken_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        write_report(tmp_path / "metrics.json", dataclasses.replace(_report(), num_images=1))
+        write_report(tmp_path / "report.json", dataclasses.replace(_report(), num_images=1))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_report_that_is_no_report_is_one_clear_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / "metrics.json").write_text(text)
+    (tmp_path / "report.json").write_text(text)
     with pytest.raises(ConfigError, match="run the evaluation again"):
-        read_report(tmp_path / "metrics.json")
+        read_report(tmp_path / "report.json")

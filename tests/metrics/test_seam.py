@@ -21,10 +21,9 @@ def _composite(real: Images, fill: NDArray[np.generic], mask: Images) -> Images:
 
 
 def _literal(fake: Images, real: Images, mask: Images) -> float:
-    """Pair by pair: the step, its mean along the border, the mean of their sizes; of the result less that of the truth."""
-    means = []
-    for picture in (fake.astype(int), real.astype(int)):
-        sizes = []
+    """Pair by pair: the step, its mean along the border, its size in the result less that in the truth."""
+    sizes: list[list[NDArray[np.float64]]] = [[], []]
+    for of_picture, picture in zip(sizes, (fake.astype(int), real.astype(int)), strict=True):
         for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
             steps = {}
             for y, x in zip(*np.nonzero(mask), strict=True):
@@ -34,9 +33,8 @@ def _literal(fake: Images, real: Images, mask: Images) -> float:
             for y, x in steps:
                 reach = range(-REACH_PX, REACH_PX + 1)
                 near = [steps[p] for i in reach if (p := (y + i, x) if dx else (y, x + i)) in steps]
-                sizes.append(np.abs(np.mean(near, axis=0)).mean())
-        means.append(np.mean(sizes))
-    return max(means[0] - means[1], 0) / 255
+                of_picture.append(np.abs(np.mean(near, axis=0)))
+    return float(np.maximum(np.array(sizes[0]) - np.array(sizes[1]), 0).mean() / 255)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
+from pennet.metrics import features
+from pennet.metrics.catalogue import find
 from pennet.metrics.report import MetricResult, read_report
 from pennet.metrics.tables import costs_csv
 from pennet.training.cost import Cost, write_cost
@@ -30,20 +32,9 @@ CONFIG = EvaluateConfig(
     batch_size=2,
     sheet_images=3,
 )
-RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0)
+RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0, deterministic=False, tf32=False, cudnn_benchmark=False)
 SEED = 5
-COST = Cost(
-    parameters=10,
-    training_parameters=20,
-    steps=3,
-    budget="steps",
-    minutes=0.0,
-    seconds=4.0,
-    images_per_second=12.0,
-    peak_memory_mib=100.0,
-    device="cpu",
-    num_threads=1,
-)
+COST = Cost(parameters=10, training_parameters=20, steps=3, budget="steps", minutes=0.0)
 METHODS = MethodsConfig(learned=["pennet"], classical=["telea"])
 
 
@@ -90,8 +81,8 @@ def _train_record() -> None:
 
 def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
     folder = _evaluate("pennet")
-    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "per_image.csv", "sheet.png"]
-    report = read_report(folder / "metrics.json")
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "per_image.csv", "report.json", "sheet.png"]
+    report = read_report(folder / "report.json")
     assert report.num_images == len(NAMES)
     assert {name: b.n for name, b in report.bins.items()} == {"1-10%": 2, "20-30%": 3}
     with (folder / "per_image.csv").open(newline="") as file:
@@ -102,6 +93,32 @@ def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
     composite = np.array(Image.open(layout.outputs_dir("d", "pennet", SEED) / "composite" / "0042.png"))
     expected = np.abs(composite / 255.0 - images[3] / 255.0).mean()
     assert float(rows[3]["l1"]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_evaluate_leaves_dvc_a_flat_file_of_rounded_values(project: Path) -> None:
+    folder = _evaluate("pennet")
+    values = json.loads((folder / "metrics.json").read_text())
+    report = read_report(folder / "report.json")
+    assert values == {
+        key: round(result.value, find(key).digits) for key, result in report.overall.items() if result.value is not None
+    }
+    assert {"l1_hole", "psnr", "seam", "fid_efflite0"} <= values.keys()
+    assert len(values) <= 15
+
+
+def test_evaluate_leaves_out_a_metric_without_a_value(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "INCEPTION_URL", "http://127.0.0.1:1/refused")
+    evaluate.run("d", "telea", evaluate=dataclasses.replace(CONFIG, extractors=["inception"]), runtime=RUNTIME)
+    folder = layout.report_dir("d", "telea", None)
+    assert read_report(folder / "report.json").overall["fid_inception"].status.startswith("unavailable: ")
+    assert not any("inception" in key for key in json.loads((folder / "metrics.json").read_text()))
+
+
+def test_evaluate_downloads_the_weights_into_their_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(features, "download", lambda url, path, *rest: asked.append(path))
+    evaluate.run("d", "telea", evaluate=dataclasses.replace(CONFIG, extractors=["inception"]), runtime=RUNTIME)
+    assert asked == [Path("weights") / features.INCEPTION_FILE]
 
 
 def test_evaluate_sheet_shows_input_prediction_composite_and_truth(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +178,7 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
     text = (folder / "comparison.md").read_text()
     assert "| pennet | **" in text
     assert "Budget: the same number of generator steps for every learned method, 3." in text
-    assert "| pennet | 10 | 20 | 3 | 4 | 12.0 | 100 |" in text
+    assert "| pennet | 10 | 20 | 3 |" in text
     for name in ("metrics.png", "curves.png"):
         with Image.open(layout.plots_dir("d") / name) as plot:
             assert np.asarray(plot.convert("L")).std() > 5  # something is drawn
@@ -171,11 +188,22 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
         assert {row["method"] for row in csv.DictReader(file)} == {"pennet", "telea"}
     with (folder / "costs.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert (row["method"], row["seed"], row["seconds"]) == ("pennet", str(SEED), "4.0")
+    assert (row["method"], row["seed"], row["steps"]) == ("pennet", str(SEED), "3")
+    summary = json.loads(layout.summary_path("d").read_text())
+    assert summary == {"pennet": {name: entry["pennet"]["result"]["value"] for name, entry in _families(content).items()}}
+    with layout.metrics_table("d").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "L1 in the hole ↓"]
+    assert {row["method"]: float(row["value"]) for row in rows} == {m: entries[m]["result"]["value"] for m in entries}
+
+
+def _families(content: dict) -> dict[str, dict]:
+    """The summary's metrics in comparison.json: LPIPS was not asked for."""
+    entries = content["sections"][0]["entries"]
+    return {"l1_hole": entries["l1_hole"], "fid": entries["fid_efflite0"]}
 
 
 def test_mlflow_gets_values_spreads_counts_and_statuses(project: Path) -> None:
-    report = read_report(_evaluate("pennet") / "metrics.json")
+    report = read_report(_evaluate("pennet") / "report.json")
     lacking = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
     report = dataclasses.replace(report, overall=report.overall | {"lpips_alex": lacking})
     values = registry.test_values(report)
@@ -200,15 +228,15 @@ def test_compare_without_pennet_measures_from_the_first_method(project: Path) ->
 
 def test_compare_before_evaluation_names_the_missing_file(project: Path) -> None:
     _evaluate("pennet")
-    with pytest.raises(OSError, match=r"telea/metrics\.json"):
+    with pytest.raises(OSError, match=r"telea/report\.json"):
         compare.run("d", seeds=[SEED], methods=METHODS, evaluate=CONFIG)
 
 
 def test_costs_csv_has_a_line_for_each_training() -> None:
-    costs = {"pennet": [COST, dataclasses.replace(COST, seconds=5.5)], "ca": [COST, COST]}
+    costs = {"pennet": [COST, dataclasses.replace(COST, steps=5)], "ca": [COST, COST]}
     table = pd.read_csv(io.StringIO(costs_csv(costs, [3, 4])))
     assert list(table.columns) == ["method", "seed", *dataclasses.asdict(COST)]
     assert table[["method", "seed"]].to_numpy().tolist() == [["pennet", 3], ["pennet", 4], ["ca", 3], ["ca", 4]]
-    assert table["seconds"].tolist() == [4.0, 5.5, 4.0, 4.0]
+    assert table["steps"].tolist() == [3, 5, 3, 3]
     assert table["steps"].dtype == np.int64
     assert list(pd.read_csv(io.StringIO(costs_csv({}, [3]))).columns) == ["method", "seed"]

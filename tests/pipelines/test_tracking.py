@@ -39,8 +39,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lpips = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
     settings = Settings(bootstrap_resamples=10, seed=1, is_splits=1, kid_subsets=1, kid_subset_size=2)
     report = Report(2, 2, 48, 48, settings, {}, {"l1_hole": l1, "lpips_alex": lpips}, {}, None, None)
-    write_report(report_dir / "metrics.json", report)
-    write_cost(report_dir / "cost.json", Cost(1, 1, 1, "steps", 0.0, 1.0, 1.0, 1.0, "cpu", 1))
+    write_report(report_dir / "report.json", report)
+    write_cost(report_dir / "cost.json", Cost(1, 1, 1, "steps", 0.0))
     pd.DataFrame({"step": [1], "generator": [0.5]}).to_csv(report_dir / "history.csv", index=False)
     for i, path in enumerate([report_dir / "sheet.png", composite_dir / "0000.png"]):
         Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(path)

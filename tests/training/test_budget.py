@@ -1,5 +1,7 @@
 """A wall time becomes a number of steps once; what a training cost is kept and read back."""
 
+import math
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +10,21 @@ import pytest
 import torch
 from torch import nn
 
-from pennet.metrics.tables import budget
+from pennet.metrics.tables import budget, timing_table
 from pennet.training.budget import TIMED_STEPS, WARM_UP_STEPS, read_plan, seconds_per_step, steps_within, write_plan
-from pennet.training.cost import Cost, count_parameters, peak_memory_mib, read_cost, write_cost
+from pennet.training.cost import (
+    Cost,
+    Timing,
+    count_parameters,
+    peak_memory_mib,
+    read_cost,
+    read_timing,
+    write_cost,
+    write_timing,
+)
 
-COST = Cost(10, 20, 3, "minutes", 5.0, 4.0, 12.0, 100.0, "cpu", 1)
+COST = Cost(10, 20, 3, "minutes", 5.0)
+TIMING = Timing(4.0, 12.0, 100.0, "cpu", 1, "2.6")
 
 
 class Sleeper:
@@ -58,6 +70,32 @@ def test_cost_is_kept_and_a_broken_file_is_named(tmp_path: Path) -> None:
     path.write_text('{"steps": 3}')
     with pytest.raises(ValueError, match=r"cost\.json holds no training cost"):
         read_cost(path)
+
+
+def test_timing_is_kept_and_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "timing.json"
+    with pytest.raises(ValueError, match=r"timing\.json is missing; run the train stage"):
+        read_timing(path)
+    for timing in (TIMING, replace(TIMING, peak_memory_mib=None)):
+        write_timing(path, timing)
+        assert read_timing(path) == timing
+    path.write_text("[]")
+    with pytest.raises(ValueError, match=r"timing\.json holds no training timing"):
+        read_timing(path)
+
+
+def test_timing_table_has_means_over_seeds_and_says_what_is_unknown() -> None:
+    table = timing_table(
+        {"pennet": [TIMING, replace(TIMING, seconds=6.0)], "ca": [replace(TIMING, peak_memory_mib=None)], "gntipt": []}
+    )
+    assert "| pennet | 5 | 12.0 | 100 | cpu, 1 thread, torch 2.6 |" in table
+    assert "| ca | 4 | 12.0 | unknown | cpu, 1 thread, torch 2.6 |" in table
+    assert "| gntipt | – | – | – | – |" in table
+
+
+def test_peak_memory_is_unknown_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows: importing it fails
+    assert math.isnan(peak_memory_mib(torch.device("cpu")))
 
 
 def test_parameters_are_counted_over_all_networks() -> None:
