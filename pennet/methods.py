@@ -64,12 +64,15 @@ METHODS: tuple[LearnedMethod | ClassicalMethod, ...] = (
     ClassicalMethod("patchmatch", fill="pennet.classical.patchmatch:fill_with_patchmatch"),
 )
 
-CLASSICAL_METHODS = tuple(method.name for method in METHODS if isinstance(method, ClassicalMethod))
-
 
 def learned_methods() -> dict[str, LearnedMethod]:
     """Those with a training stage, by name."""
     return {method.name: method for method in METHODS if isinstance(method, LearnedMethod)}
+
+
+def classical_methods() -> dict[str, ClassicalMethod]:
+    """Those without one, by name."""
+    return {method.name: method for method in METHODS if isinstance(method, ClassicalMethod)}
 
 
 def build_recipe(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,23 +12,20 @@ from pipelines import layout
 from pipelines.params import load_params
 
 if TYPE_CHECKING:
+    from pennet.cost import Cost
     from pennet.metrics.report import Report
-    from pennet.training.cost import Cost
 
 NOTE_TAG = "mlflow.note.content"
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 """MLflow's name for experiments that train models: it opens these on their runs, others on its GenAI pages."""
-HEADLINE = re.compile(r"l1_hole|psnr|ms_ssim.*|lpips_alex|fid_.*|seam.*")
-"""Names of the metrics that stand for a run where there is room for a few."""
 
 
 def headline(report: Report) -> dict[str, float]:
     """The few metrics that stand for a run, those without a value left out."""
-    return {
-        name: metric.value
-        for name, metric in report.overall.items()
-        if HEADLINE.fullmatch(name) and metric.value is not None
-    }
+    from pennet.metrics.catalogue import headlines
+
+    values = {name: metric.value for name, metric in report.overall.items() if metric.value is not None}
+    return {name: values[name] for name in headlines(values)}
 
 
 def describe_experiment(experiment_id: str, dataset: str, tracking: TrackingConfig) -> None:

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def training_identity(dataset: str, method: str, seed: int, config: Config) -> d
     from pennet.seeding import numerics
 
     recipe = config.recipes[method]
-    train = {key: value for key, value in config.train.model_dump().items() if key not in CADENCE}
-    roots = ["pipelines/train.py", *_parts_of(recipe.method), _mask_file(recipe.training_mask)]
+    train = {key: value for key, value in asdict(config.train).items() if key not in CADENCE}
+    roots = ["pipelines/train.py", *training_parts(recipe.method, recipe.training_mask)]
     return {
         "dataset": dataset,
         "method": method,
@@ -53,7 +54,7 @@ def training_identity(dataset: str, method: str, seed: int, config: Config) -> d
         "prepare.image_size_px": str(config.prepare.image_size_px),
         "data.train": data_digest(dataset, "train"),
         **_flat("train", train),
-        **_flat("recipe", recipe.model_dump()),
+        **_flat("recipe", asdict(recipe)),
         **_flat("runtime", numerics(config.runtime)),
         **_code(roots),
     }
@@ -61,7 +62,7 @@ def training_identity(dataset: str, method: str, seed: int, config: Config) -> d
 
 def classical_identity(dataset: str, method: str) -> dict[str, str]:
     """All that decides what a classical method paints, but for the pictures and the masks."""
-    return {"dataset": dataset, "method": method, **_code(["pipelines/inpaint_classical.py", *_parts_of(method)])}
+    return {"dataset": dataset, "method": method, **_code(["pipelines/inpaint_classical.py", *classical_parts(method)])}
 
 
 def benchmark_content(dataset: str, config: Config) -> dict[str, str]:
@@ -129,17 +130,20 @@ def differences(there: Identity, here: Identity) -> list[str]:
     return [f"{key}: {there.get(key, 'absent')} there, {here.get(key, 'absent')} here" for key in keys]
 
 
-def _parts_of(method: str) -> list[str]:
-    """The files of a method's own networks, recipe or fill."""
-    from pennet.methods import METHODS
+def training_parts(method: str, mask: str) -> list[str]:
+    """The files of a learned method's own parts, and of the kind of masks that it learns from."""
+    from pennet.masks import mask_kind
+    from pennet.methods import learned_methods
 
-    return [file_of(part) for part in METHODS[method].parts]
+    parts = learned_methods()[method]
+    return [file_of(part) for part in (parts.generator, parts.recipe, mask_kind(mask).draw)]
 
 
-def _mask_file(kind: str) -> str:
-    from pennet.masks import MASKS
+def classical_parts(method: str) -> list[str]:
+    """The file of a classical method."""
+    from pennet.methods import classical_methods
 
-    return file_of(MASKS[kind].draw)
+    return [file_of(classical_methods()[method].fill)]
 
 
 def _code(roots: list[str]) -> dict[str, str]:

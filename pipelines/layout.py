@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+IDENTITY_FILE = "identity.json"
+"""Beside weights and checkpoints: what decides them."""
+
 
 def raw_archive(dataset: str) -> Path:
     return Path("data/raw") / dataset / "archive.zip"
@@ -61,6 +64,11 @@ def summary_path(dataset: str) -> Path:
 def metrics_table(dataset: str) -> Path:
     """Every metric of every method as CSV: what `dvc plots` draws."""
     return Path("reports") / dataset / "metrics.csv"
+
+
+def timing_page(dataset: str) -> Path:
+    """What the trainings took on this machine: known to neither git nor DVC."""
+    return Path("reports") / dataset / "timing.md"
 
 
 def plots_dir(dataset: str) -> Path:

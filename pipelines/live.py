@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
 from pipelines.descriptions import describe_experiment
-from pipelines.fingerprint import run_fingerprint
+from pipelines.fingerprint import Identity
+from pipelines.runs import open_run
 from pipelines.store import first_line, store_errors, warn
-from pipelines.tracking import _open_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,17 +67,16 @@ class LiveRun:
 
 
 @contextlib.contextmanager
-def live_run(dataset: str, method: str, seed: int, tracking: TrackingConfig) -> Iterator[LiveRun]:
-    """Opens the run of (data set, method, seed) as configured now, a new one or the one an interrupted training began.
+def live_run(dataset: str, method: str, seed: int, identity: Identity, tracking: TrackingConfig) -> Iterator[LiveRun]:
+    """Opens the run of a training, a new one or the one an interrupted training began.
 
     An exception in the body leaves the run FAILED, Ctrl-C or SIGTERM leaves it KILLED, with the reason in a tag. A store
     that cannot be written is reported once and costs nothing but the record; `python -m pipelines.record` completes it.
     """
     import mlflow
 
-    fingerprint = run_fingerprint(dataset, method, seed)
     try:
-        run = _open_run(dataset, method, seed, fingerprint, tracking, log_system_metrics=True)
+        run = open_run(dataset, method, seed, identity, None, tracking, log_system_metrics=True)
         describe_experiment(run.info.experiment_id, dataset, tracking)
         last_step = max(
             (point.step for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/generator")),

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from pennet.config import TrackingConfig
 from pipelines.descriptions import headline, model_note, version_note
-from pipelines.fingerprint import benchmark_fingerprint
+from pipelines.fingerprint import Identity, digest
+from pipelines.runs import BENCHMARK_TAG
 
 if TYPE_CHECKING:
+    from pennet.cost import Cost
     from pennet.metrics.report import Report
-    from pennet.training.cost import Cost
 
-BENCHMARK_TAG = "pennet.benchmark"
-"""The same for all runs that were scored on the same images and masks with the same settings: filter by it, then compare."""
 WEIGHTS_TAG = "pennet.weights"
-"""SHA-256 of a version's weights: a run that was trained again gets a version of its own."""
-REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headless"]
+"""SHA-256 of a version's weights: the same weights are one version, however often they are scored."""
+REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "pydantic"]
 """What the registered model needs to load and inpaint."""
 
 
@@ -47,10 +46,13 @@ def register(
     seed: int | None,
     model_dir: Path,
     report: Report,
+    benchmark: Identity,
     cost: Cost | None,
     tracking: TrackingConfig,
 ) -> tuple[str, str]:
     """Logs the weights as a model that inpaints, registers it, and lets the lowest test l1_hole be champion.
+
+    Weights that are registered already keep their version, with the scores of the last benchmark.
 
     The champion is chosen among the versions of the same benchmark: an l1_hole on other images or masks is no rival.
 
@@ -64,22 +66,20 @@ def register(
     assert run is not None  # the caller has opened it
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
     weights = hashlib.sha256((model_dir / "generator.safetensors").read_bytes()).hexdigest()
-    of_this_run = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    mine = [str(version.version) for version in of_this_run if version.tags.get(WEIGHTS_TAG) == weights]
-    version = mine[0] if mine else _log_model(name, model_dir)
+    known = client.search_model_versions(f"name = '{name}' and tags.`{WEIGHTS_TAG}` = '{weights}'")
+    version = str(known[0].version) if known else _log_model(name, model_dir)
     client.set_model_version_tag(name, version, WEIGHTS_TAG, weights)
     client.update_registered_model(name, model_note(name, dataset, experiment_id))
     client.update_model_version(name, version, version_note(run_id, experiment_id, dataset, method, seed, report, cost))
     for metric, value in headline(report).items():
         client.set_model_version_tag(name, version, f"test.{metric}", f"{value:.6g}")
-    benchmark = benchmark_fingerprint(dataset)
-    client.set_model_version_tag(name, version, BENCHMARK_TAG, benchmark)
+    client.set_model_version_tag(name, version, BENCHMARK_TAG, digest(benchmark))
     client.set_model_version_tag(name, version, "method", method)
     client.set_model_version_tag(name, version, "seed", str(seed))
     client.set_registered_model_alias(name, f"latest-{method}", version)
 
     versions = client.search_model_versions(f"name = '{name}'")
-    rivals = [v for v in versions if v.tags.get(BENCHMARK_TAG) == benchmark and "test.l1_hole" in v.tags]
+    rivals = [v for v in versions if v.tags.get(BENCHMARK_TAG) == digest(benchmark) and "test.l1_hole" in v.tags]
     scores = {v.version: float(v.tags["test.l1_hole"]) for v in rivals}
     if scores:
         client.set_registered_model_alias(name, "champion", min(scores, key=lambda v: (scores[v], int(v))))

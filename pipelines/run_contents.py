@@ -12,7 +12,7 @@ from pipelines import layout
 from pipelines.params import read_yaml
 
 if TYPE_CHECKING:
-    from pennet.training.cost import Cost
+    from pennet.cost import Cost
 
 SAMPLE_COMPOSITES = 8
 """Test composites in the run, for the image grid of MLflow's compare page."""
@@ -43,12 +43,18 @@ def log_curves(run_id: str, history_path: Path) -> None:
         client.log_batch(run_id, metrics=points[start : start + 1000])
 
 
-def log_cost(cost: Cost) -> None:
-    """`cost/seconds` and the others, beside the test metrics they bought."""
+def log_cost(cost: Cost, timing_path: Path) -> None:
+    """`cost/seconds` and the others, beside the test metrics they bought; what only the machine that trained knows, if it is here."""
     import mlflow
 
+    from pennet.cost import read_timing
+
     values = dataclasses.asdict(cost)
-    mlflow.log_metrics({f"cost/{name}": float(value) for name, value in values.items() if not isinstance(value, str)})
+    if timing_path.exists():
+        timing = dataclasses.asdict(read_timing(timing_path))
+        mlflow.set_tags({f"machine.{name}": str(timing[name]) for name in ("device", "num_threads", "torch")})
+        values |= {name: timing[name] for name in ("seconds", "images_per_second", "peak_memory_mib")}
+    mlflow.log_metrics({f"cost/{name}": float(value) for name, value in values.items() if isinstance(value, int | float)})
 
 
 def log_pictures(run_id: str, report_dir: Path, outputs_dir: Path) -> None:

@@ -1,27 +1,27 @@
-"""The record in MLflow: one run per fingerprint, complete from its files.
+"""The record in MLflow: one run a training and benchmark, complete from its files.
 
-This module and those that it shares the work with (`live.py`, `run_contents.py`, `registry.py`, `descriptions.py`) alone
-talk to MLflow. Nothing here changes a result: when the record cannot be kept, training goes on and says so.
+This module and those that it shares the work with (`runs.py`, `live.py`, `run_contents.py`, `registry.py`,
+`descriptions.py`) alone talk to MLflow. Nothing here changes a result: when the record cannot be kept, training goes on and says so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from typing import Any
 
 from pennet.config import TrackingConfig
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.descriptions import NOTE_TAG, describe_experiment, run_note
-from pipelines.fingerprint import Fingerprint, benchmark_fingerprint, run_fingerprint
-from pipelines.provenance import provenance
-from pipelines.registry import BENCHMARK_TAG, register, test_statuses, test_values
+from pipelines.fingerprint import Identity, benchmark_content, classical_identity, digest, read_identity
+from pipelines.params import PARAMS_PATH, load_params
+from pipelines.registry import register, test_statuses, test_values
 from pipelines.run_contents import log_cost, log_curves, log_data, log_pictures
-from pipelines.store import check_sqlite, first_line, store_errors
+from pipelines.runs import find_run, open_run
+from pipelines.store import first_line, store_errors
 
-FINGERPRINT_TAG = "pennet.fingerprint"
 RECORDED_TAG = "pennet.recorded"
+"""Digest of the files that a run was completed from."""
 EXPECTED_WARNINGS = (
     "The specified dataset source can",
     "Hint: Inferred schema contains integer",
@@ -41,8 +41,8 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     """
     import mlflow
 
+    from pennet.cost import read_cost
     from pennet.metrics.report import read_report
-    from pennet.training.cost import read_cost
 
     report_dir = layout.report_dir(dataset, method, seed)
     model_dir = None if seed is None else layout.model_dir(dataset, method, seed)
@@ -50,14 +50,16 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
         report = read_report(report_dir / "report.json")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing; run `dvc repro` first") from error
-    fingerprint = run_fingerprint(dataset, method, seed)
-    files = [report_dir / "report.json", *([] if model_dir is None else [model_dir / "generator.safetensors"])]
+    identity = _identity(dataset, method, seed)
+    benchmark = benchmark_content(dataset, load_params())
+    files = [report_dir / "report.json", report_dir / "sheet.png"]
+    files += [] if model_dir is None else [model_dir / "generator.safetensors"]
     content = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     try:
-        known = _find_run(dataset, fingerprint, tracking)
+        known = find_run(dataset, identity, benchmark, tracking)
         if known is not None and known.data.tags.get(RECORDED_TAG) == content and known.info.status == "FINISHED":
             return False
-        run = _open_run(dataset, method, seed, fingerprint, tracking)
+        run = open_run(dataset, method, seed, identity, benchmark, tracking)
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message, UserWarning)
         try:
@@ -65,12 +67,13 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
             if model_dir is not None:
                 cost = read_cost(report_dir / "cost.json")
                 log_curves(run.info.run_id, report_dir / "history.csv")
-                log_cost(cost)
+                log_cost(cost, layout.checkpoints_dir(digest(identity)) / "timing.json")
             mlflow.log_metrics(test_values(report))
             mlflow.set_tags(test_statuses(report))
             log_pictures(run.info.run_id, report_dir, layout.outputs_dir(dataset, method, seed))
             log_data(dataset)
-            version = register(dataset, method, seed, model_dir, report, cost, tracking) if model_dir else None
+            mlflow.log_artifact(str(PARAMS_PATH))
+            version = register(dataset, method, seed, model_dir, report, benchmark, cost, tracking) if model_dir else None
             note = run_note(run.info.run_id, run.info.experiment_id, dataset, method, seed, report, cost, version)
             mlflow.set_tag(NOTE_TAG, note)
             describe_experiment(run.info.experiment_id, dataset, tracking)
@@ -84,50 +87,12 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     return True
 
 
-# --- one run per fingerprint -----------------------------------------------------------------------------------------
-
-
-def _find_run(dataset: str, fingerprint: Fingerprint, tracking: TrackingConfig) -> Any:
-    """The run with this fingerprint, or None."""
-    import mlflow
-
-    check_sqlite(tracking.uri)
-    mlflow.set_tracking_uri(tracking.uri)
-    experiment = mlflow.set_experiment(f"{tracking.experiment}-{dataset}")
-    found = mlflow.MlflowClient().search_runs(
-        [experiment.experiment_id], f"tags.`{FINGERPRINT_TAG}` = '{fingerprint.run}'", max_results=1
-    )
-    return found[0] if found else None
-
-
-def _open_run(
-    dataset: str,
-    method: str,
-    seed: int | None,
-    fingerprint: Fingerprint,
-    tracking: TrackingConfig,
-    log_system_metrics: bool = False,
-) -> Any:
-    """Makes the run of this fingerprint the active one, with its parameters and tags."""
-    import mlflow
-
-    known = _find_run(dataset, fingerprint, tracking)
-    if known is not None:
-        run = mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
-    else:
-        stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
-        run = mlflow.start_run(
-            run_name="-".join([method, *([] if seed is None else [str(seed)]), fingerprint.run[:6]]),
-            tags={
-                FINGERPRINT_TAG: fingerprint.run,
-                BENCHMARK_TAG: benchmark_fingerprint(dataset),
-                "dataset": dataset,
-                "method": method,
-                "dvc.stage": stage,
-                **({} if seed is None else {"seed": str(seed)}),
-                **provenance(),
-            },
-            log_system_metrics=log_system_metrics,
-        )
-    mlflow.log_params(fingerprint.parameters)  # of a known run too: it may have been killed before it had them
-    return run
+def _identity(dataset: str, method: str, seed: int | None) -> Identity:
+    """Of a training what it was when it was trained, whatever the parameters and the code are by now."""
+    if seed is None:
+        return classical_identity(dataset, method)
+    path = layout.model_dir(dataset, method, seed) / layout.IDENTITY_FILE
+    identity = read_identity(path)
+    if identity is None:
+        raise UserError(f"{path} is missing; run `dvc repro` first")
+    return identity

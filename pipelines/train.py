@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import MethodConfig, RuntimeConfig, TrackingConfig, TrainConfig
@@ -10,9 +12,10 @@ from pipelines import layout
 from pipelines.params import stage_main
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
 
     from pennet.data.dataset import Batch
+    from pennet.training.loop import Recipe, TrainResult
 
 
 def run(
@@ -25,115 +28,140 @@ def run(
     runtime: RuntimeConfig,
     tracking: TrackingConfig,
 ) -> None:
-    """Trains `method` on `dataset` from `seed`, going on from its last checkpoint if an earlier run was interrupted."""
-    import dataclasses
+    """Trains `method` on `dataset` from `seed`, going on from its last checkpoint if an earlier run was interrupted.
 
-    import numpy as np
-    import pandas as pd
-    import torch
-
-    from pennet.atomic import replacing
-    from pennet.compositing import composite
-    from pennet.data.dataset import InpaintingDataset, StepSampler, batches
-    from pennet.data.images import to_float, to_uint8
-    from pennet.inference import predict, save_generator
-    from pennet.masks import numbered_mask
-    from pennet.methods import build_recipe
-    from pennet.pictures import sheet
-    from pennet.seeding import choose_device, seed_everything
-    from pennet.training import budget, loop
+    DVC runs it when bytes have changed; where nothing that decides the weights has, they stay as they are.
+    """
+    from pennet.seeding import use
+    from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory
-    from pennet.training.cost import Cost, Timing, count_parameters, device_name, write_cost, write_timing
-    from pipelines.fingerprint import run_fingerprint
+    from pipelines.fingerprint import digest, read_identity, training_identity, write_identity
     from pipelines.live import live_run
+    from pipelines.observer import LiveObserver
+    from pipelines.params import load_params
 
+    identity = training_identity(dataset, method, seed, load_params())
+    folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)
+    if read_identity(folder / layout.IDENTITY_FILE) == identity and _is_whole(folder, report_dir):
+        print(f"{method} on {dataset}: trained already; nothing that decides the weights has changed")
+        return
+    checkpoints_dir = layout.checkpoints_dir(digest(identity))
+    write_identity(checkpoints_dir / layout.IDENTITY_FILE, identity)
     keep_freed_memory()
-    device = choose_device(runtime.device)
-    fingerprint = run_fingerprint(dataset, method, seed)
-    checkpoints_dir = layout.checkpoints_dir(fingerprint.training)
-    pictures = np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r")
-    test_images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
-
-    def fresh_recipe(steps: int) -> loop.Recipe:
-        seed_everything(seed, runtime.num_threads)
-        return build_recipe(recipe, pictures.shape[1], steps, device, train.mixed_precision)
-
-    def batches_for(learner: loop.Recipe, first_step: int, last_step: int) -> Iterator[Batch]:
-        images = InpaintingDataset(
-            pictures,
-            seed=seed,
-            flip=train.flip,
-            quarter_turns=train.quarter_turns,
-            colour_jitter=train.colour_jitter,
-            mask_function=learner.training_mask,
-        )
-        step_size = train.batch_size * learner.batches_per_step
-        sampler = StepSampler(len(images), step_size, seed, first_step, last_step)
-        return batches(images, sampler, runtime.num_workers)
-
-    def planned_steps() -> int:
-        plan = checkpoints_dir / "plan.json"
-        if (steps := budget.read_plan(plan)) is None:
-            trial = fresh_recipe(budget.WARM_UP_STEPS + budget.TIMED_STEPS)
-            pace = budget.seconds_per_step(trial, batches_for(trial, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS), device)
-            steps = budget.steps_within(train.minutes, pace)
-            budget.write_plan(plan, steps, pace)
-            print(f"{method}: {pace:.3f} s a step, so {steps} steps in {train.minutes:g} minutes")
-        return steps
-
-    steps = train.steps or planned_steps()
-    learner = fresh_recipe(steps)
-
-    with live_run(dataset, method, seed, tracking) as live:
-
-        class Watcher:
-            def metrics(self, step: int, values: dict[str, float]) -> None:
-                live.metrics(step, {f"train/{name}": value for name, value in values.items()})
-
-            def samples(self, step: int, generator: nn.Module) -> None:
-                image = to_float(np.ascontiguousarray(test_images)).to(device)
-                mask = (
-                    torch.from_numpy(numbered_mask("centre", 0, 0, *image.shape[-2:]))
-                    .to(image)
-                    .expand(len(image), 1, -1, -1)
-                )
-                prediction = predict(generator, image, mask)
-                columns = [image * (1 - mask) + mask, prediction, composite(image, prediction, mask), image]
-                rows = [list(row) for row in zip(*(to_uint8(column) for column in columns), strict=True)]
-                live.picture(step, sheet(rows, ["input", "prediction", "composite", "ground truth"]))
-
+    trial = Trial(layout.prepared_dir(dataset) / "train.npy", seed, train, recipe, runtime, use(runtime))
+    steps = train.steps or _planned_steps(trial, checkpoints_dir / "plan.json")
+    learner = trial.learner(steps)
+    with live_run(dataset, method, seed, identity, tracking) as live:
         result = loop.train(
             learner,
-            lambda first_step: batches_for(learner, first_step, steps),
-            dataclasses.replace(train, steps=steps),
-            fingerprint.identity,
+            lambda first_step: trial.batches(learner, first_step, steps),
+            replace(train, steps=steps),
+            identity,
             checkpoints_dir,
-            device,
-            Watcher(),
+            trial.device,
+            LiveObserver(live, dataset, train.num_samples, trial.device),
         )
-        networks = [part for part in learner.parts().values() if isinstance(part, torch.nn.Module)]
-        cost = Cost(
-            parameters=count_parameters(learner.generator),
-            training_parameters=count_parameters(*networks),
-            steps=steps,
-            budget="steps" if train.steps else "minutes",
-            minutes=train.minutes,
+        _write_cost(trial, learner, result, report_dir / "cost.json", checkpoints_dir / "timing.json")
+        _write_training(result, recipe, folder, report_dir)
+        write_identity(folder / layout.IDENTITY_FILE, identity)  # last: with it the training is whole
+        print(f"{method} on {dataset}: {steps} steps -> {folder}")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training's data and settings, from which networks and batches are made as often as they are needed."""
+
+    pictures: Path
+    seed: int
+    train: TrainConfig
+    recipe: MethodConfig
+    runtime: RuntimeConfig
+    device: torch.device
+
+    def learner(self, steps: int) -> Recipe:
+        """The method with fresh networks, its schedule over `steps` updates."""
+        import numpy as np
+
+        from pennet.methods import build_recipe
+        from pennet.seeding import seed_everything
+
+        seed_everything(self.seed)
+        size_px = np.load(self.pictures, mmap_mode="r").shape[1]
+        return build_recipe(self.recipe, size_px, steps, self.device, self.train.mixed_precision)
+
+    def batches(self, learner: Recipe, first_step: int, last_step: int) -> Iterator[Batch]:
+        """The batches of the steps from `first_step` (included, counted from 0) to `last_step` (excluded)."""
+        from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+
+        images = InpaintingDataset(
+            self.pictures,
+            seed=self.seed,
+            flip=self.train.flip,
+            quarter_turns=self.train.quarter_turns,
+            colour_jitter=self.train.colour_jitter,
+            mask_function=learner.training_mask,
         )
-        timing = Timing(
-            seconds=round(result.seconds, 1),
-            images_per_second=round(steps * train.batch_size / result.seconds, 2),
-            peak_memory_mib=round(result.peak_memory_mib, 1) or None,
-            device=device_name(device),
-            num_threads=runtime.num_threads,
-            torch=torch.__version__,
-        )
-        folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)
-        save_generator(result.generator, recipe, folder)
-        with replacing(report_dir / "history.csv") as temporary:
-            pd.DataFrame(result.history).to_csv(temporary, index=False)
-        write_cost(report_dir / "cost.json", cost)
-        write_timing(checkpoints_dir / "timing.json", timing)
-        print(f"{method} on {dataset}: {steps} steps, {timing.images_per_second:.1f} images/s -> {folder}")
+        step_size = self.train.batch_size * learner.batches_per_step
+        sampler = StepSampler(len(images), step_size, self.seed, first_step, last_step)
+        return batches(images, sampler, self.runtime.num_workers, self.device)
+
+
+def _is_whole(folder: Path, report_dir: Path) -> bool:
+    from pennet.generator_files import CONFIG_FILE, WEIGHTS_FILE
+
+    outs = [folder / WEIGHTS_FILE, folder / CONFIG_FILE, report_dir / "history.csv", report_dir / "cost.json"]
+    return all(path.exists() for path in outs)
+
+
+def _planned_steps(trial: Trial, plan: Path) -> int:
+    """The steps that the budget of minutes buys; measured once, then read."""
+    from pennet.training import budget
+
+    if (steps := budget.read_plan(plan)) is None:
+        timed_steps = budget.WARM_UP_STEPS + budget.TIMED_STEPS
+        learner = trial.learner(timed_steps)
+        pace = budget.seconds_per_step(learner, trial.batches(learner, 0, timed_steps), trial.device)
+        steps = budget.steps_within(trial.train.minutes, pace)
+        budget.write_plan(plan, steps, pace)
+        print(f"{pace:.3f} s a step, so {steps} steps in {trial.train.minutes:g} minutes")
+    return steps
+
+
+def _write_cost(trial: Trial, learner: Recipe, result: TrainResult, cost_path: Path, timing_path: Path) -> None:
+    import torch
+
+    from pennet.cost import Cost, Timing, count_parameters, device_name, write_cost, write_timing
+
+    steps = int(result.history[-1]["step"])
+    networks = [part for part in learner.parts().values() if isinstance(part, torch.nn.Module)]
+    cost = Cost(
+        parameters=count_parameters(learner.generator),
+        training_parameters=count_parameters(*networks),
+        steps=steps,
+        budget="steps" if trial.train.steps else "minutes",
+        minutes=trial.train.minutes,
+    )
+    timing = Timing(
+        seconds=round(result.seconds, 1),
+        images_per_second=round(steps * trial.train.batch_size / result.seconds, 2),
+        peak_memory_mib=round(result.peak_memory_mib, 1) or None,
+        device=device_name(trial.device),
+        num_threads=trial.runtime.num_threads,
+        torch=torch.__version__,
+    )
+    write_cost(cost_path, cost)
+    write_timing(timing_path, timing)
+
+
+def _write_training(result: TrainResult, recipe: MethodConfig, folder: Path, report_dir: Path) -> None:
+    import pandas as pd
+
+    from pennet.atomic import replacing
+    from pennet.generator_files import save_generator
+
+    save_generator(result.generator, recipe, folder)
+    with replacing(report_dir / "history.csv") as temporary:
+        pd.DataFrame(result.history).to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

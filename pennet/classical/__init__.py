@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennet.errors import UserError
-from pennet.methods import METHODS, ClassicalMethod
+from pennet.methods import classical_methods
 
 
 def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -22,9 +22,9 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
     Raises:
         UserError: an unknown method, shapes or types that do not fit, or a mask without any known pixel.
     """
-    fills = {known.name: known.fill for known in METHODS if isinstance(known, ClassicalMethod)}
-    if method not in fills:
-        raise UserError(f"unknown classical method {method!r}; known are {', '.join(fills)}")
+    known = classical_methods()
+    if method not in known:
+        raise UserError(f"unknown classical method {method!r}; known are {', '.join(known)}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise UserError(f"{method}: expected an image of uint8 (H, W, 3), got {image.dtype} {image.shape}; convert it")
     if mask.shape != image.shape[:2]:
@@ -35,4 +35,4 @@ def fill(method: str, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDAr
         raise UserError(f"{method}: the image of shape {image.shape} has no pixels; leave it out")
     if mask.all():
         raise UserError(f"{method}: no pixel is known, there is nothing to inpaint from")
-    return pkgutil.resolve_name(fills[method])(image, mask)
+    return pkgutil.resolve_name(known[method].fill)(image, mask)

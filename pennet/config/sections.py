@@ -11,11 +11,11 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from pennet.config.methods import AnyMethodConfig, MaskName
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, checked
-from pennet.methods import CLASSICAL_METHODS
+from pennet.methods import classical_methods
 
 Name = Annotated[str, checked(re.compile(NAME_PATTERN).fullmatch, "is no name: small letters, digits and _, a letter first")]
 """Of a data set or a recipe."""
-RecipeName = Annotated[Name, checked(lambda name: name not in CLASSICAL_METHODS, "is the name of a classical method")]
+RecipeName = Annotated[Name, checked(lambda name: name not in classical_methods(), "is the name of a classical method")]
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Config(Section):
     def limits(self) -> Limits:
         yield from _names("datasets", self.datasets, self.sources)
         yield from _names("methods.learned", self.methods.learned, self.recipes)
-        yield from _names("methods.classical", self.methods.classical, CLASSICAL_METHODS)
+        yield from _names("methods.classical", self.methods.classical, classical_methods())
         yield from _names("seeds", self.seeds, self.seeds)
         yield bool(self.datasets), "datasets", "names no data set"
         yield bool(self.seeds), "seeds", "names no seed"

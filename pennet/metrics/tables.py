@@ -12,7 +12,7 @@ from pennet.metrics.catalogue import find
 from pennet.metrics.comparison import Comparison, Difference, Entry, Section
 
 if TYPE_CHECKING:
-    from pennet.training.cost import Cost, Timing
+    from pennet.cost import Cost, Timing
 
 
 def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]]) -> str:

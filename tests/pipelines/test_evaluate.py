@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
+from pennet.cost import Cost, write_cost
 from pennet.metrics import features
 from pennet.metrics.catalogue import find
 from pennet.metrics.report import MetricResult, read_report
 from pennet.metrics.tables import costs_csv
-from pennet.training.cost import Cost, write_cost
 from pipelines import compare, evaluate, layout, registry
 from tests.metrics.samples import noisy, pictures
 

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from pennet.config import TrackingConfig
+from pennet.cost import Cost, write_cost
 from pennet.metrics.report import MetricResult, Report, Settings, write_report
-from pennet.training.cost import Cost, write_cost
 from pipelines import layout, tracking
 from pipelines.live import live_run
 from pipelines.provenance import provenance

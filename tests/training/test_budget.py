@@ -10,9 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pennet.metrics.tables import budget, timing_table
-from pennet.training.budget import TIMED_STEPS, WARM_UP_STEPS, read_plan, seconds_per_step, steps_within, write_plan
-from pennet.training.cost import (
+from pennet.cost import (
     Cost,
     Timing,
     count_parameters,
@@ -22,6 +20,8 @@ from pennet.training.cost import (
     write_cost,
     write_timing,
 )
+from pennet.metrics.tables import budget, timing_table
+from pennet.training.budget import TIMED_STEPS, WARM_UP_STEPS, read_plan, seconds_per_step, steps_within, write_plan
 
 COST = Cost(10, 20, 3, "minutes", 5.0)
 TIMING = Timing(4.0, 12.0, 100.0, "cpu", 1, "2.6")
