@@ -120,8 +120,8 @@ def evaluate(
     try:
         require("metrics", "cv2", "scipy")
         from pennet.config import EvaluateConfig, config_from_mapping
+        from pennet.folders import pair_folders
         from pennet.metrics.features import default_cache_dir, inception_cache_path
-        from pennet.metrics.folders import pair_folders
         from pennet.metrics.per_image import write_per_image
         from pennet.metrics.report import write_report
         from pennet.metrics.scoring import score

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pennet.metrics.comparison import Comparison
+    from pennet.comparison.compare import Comparison
 
 SCHEMA_VERSION = 3
 REFERENCE = "pennet"
@@ -40,13 +40,13 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     import pandas as pd
 
     from pennet.atomic import write_json, write_text
+    from pennet.comparison.compare import compare
+    from pennet.comparison.seeds import Trials
+    from pennet.comparison.tables import costs_csv, csv_text, markdown
     from pennet.cost import read_cost
     from pennet.data.picture_files import save_png
-    from pennet.metrics.comparison import compare
     from pennet.metrics.per_image import read_per_image
     from pennet.metrics.report import read_report
-    from pennet.metrics.seeds import Trials
-    from pennet.metrics.tables import costs_csv, csv_text, markdown
     from pipelines import plots
 
     if not methods.all:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from pennet.metrics.comparison import Comparison
+    from pennet.comparison.compare import Comparison
 
 COLUMNS = 3
 PANEL_INCHES = (4.2, 2.6)

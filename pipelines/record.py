@@ -30,8 +30,8 @@ def main() -> None:
 
 def _write_timing_page(dataset: str, config: Config) -> None:
     from pennet.atomic import write_text
+    from pennet.comparison.tables import timing_table
     from pennet.cost import read_timing
-    from pennet.metrics.tables import timing_table
 
     timings = {}
     for method in config.methods.learned:

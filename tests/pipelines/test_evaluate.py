@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pennet.comparison.tables import costs_csv
 from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
 from pennet.cost import Cost, write_cost
 from pennet.metrics import features
 from pennet.metrics.catalogue import find
 from pennet.metrics.report import MetricResult, read_report
-from pennet.metrics.tables import costs_csv
 from pipelines import compare, evaluate, layout, registry
 from tests.metrics.samples import noisy, pictures
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from pennet.comparison.tables import budget, timing_table
 from pennet.cost import (
     Cost,
     Timing,
@@ -20,7 +21,6 @@ from pennet.cost import (
     write_cost,
     write_timing,
 )
-from pennet.metrics.tables import budget, timing_table
 from pennet.training.budget import TIMED_STEPS, WARM_UP_STEPS, read_plan, seconds_per_step, steps_within, write_plan
 
 COST = Cost(10, 20, 3, "minutes", 5.0)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from pennet.metrics.comparison import compare
+from pennet.comparison.compare import compare
+from pennet.comparison.seeds import Trials
+from pennet.comparison.tables import csv_text, markdown
 from pennet.metrics.scoring import score
-from pennet.metrics.seeds import Trials
 from pennet.metrics.summary import bootstrap_interval
-from pennet.metrics.tables import csv_text, markdown
 from tests.metrics.samples import noisy, pictures
 from tests.metrics.test_scoring import CONFIG, _masks, _pairs
 

@@ -8,8 +8,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pennet.comparison.compare import Comparison, Difference, Entry, Section
 from pennet.metrics.catalogue import find
-from pennet.metrics.comparison import Comparison, Difference, Entry, Section
 
 if TYPE_CHECKING:
     from pennet.cost import Cost, Timing

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pennet.comparison.seeds import Trials
 from pennet.errors import UserError
 from pennet.masks.bins import HOLE_BINS
 from pennet.metrics.catalogue import find, in_order
 from pennet.metrics.metric import Metric
 from pennet.metrics.pixel import Values
 from pennet.metrics.report import MetricResult, Report
-from pennet.metrics.seeds import Trials
 from pennet.metrics.summary import paired_difference
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from scipy.stats import wilcoxon
 
+from pennet.comparison.compare import Comparison, compare
+from pennet.comparison.seeds import Trials
+from pennet.comparison.tables import csv_text, markdown
 from pennet.metrics import weights
 from pennet.metrics.catalogue import find
-from pennet.metrics.comparison import Comparison, compare
 from pennet.metrics.report import MetricResult
 from pennet.metrics.scoring import Scores, score
-from pennet.metrics.seeds import Trials
-from pennet.metrics.tables import csv_text, markdown
 from tests.metrics.samples import noisy, pictures
 from tests.metrics.test_scoring import CONFIG, _masks, _pairs
 
