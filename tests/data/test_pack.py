@@ -121,7 +121,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     assert packed.num_train + packed.num_test == 13
     said = packed.left_out.replace(f"{photos}/", "")
     assert said == (
-        "7 of other types (4 .heic, 1 .txt, 1 .\\xe9, 1 no suffix): README, a.HEIC, b.heic and 4 more; "
+        "7 of other types (1 .\\xe9, 4 .heic, 1 .txt, 1 no suffix): README, a.HEIC, b.heic and 4 more; "
         "2 hidden: ._photo1.png, .ipynb_checkpoints; 2 linked folders or broken links: broken.png, linked"
     )
 
