@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pennet.atomic import replacing
 from pennet.errors import UserError
@@ -121,10 +121,17 @@ def _naming(name: str, what: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # on broken files decoders stumble in any way, not only as Pillow documents
-            reason = str(error) or type(error).__name__
-            raise UserError(f"{name}: cannot be read as a {what} ({reason}); repair or remove it") from error
+            raise UserError(f"{name}: cannot be read as a {what} ({_reason(error)}); repair or remove it") from error
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         logger.warning("%s: %s", name, message)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own words name an object in memory
+        return "of no known type"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def _open(file: Path | BinaryIO, decode: bool) -> Image.Image:

@@ -31,7 +31,7 @@ class Found:
 
     def left_out(self) -> str:
         """What is no picture, counted and named for a reader; empty if there is nothing."""
-        types = Counter(path.suffix.lower() or "no suffix" for path in self.others)
+        types = Counter(shown(Path(path.suffix.lower())) if path.suffix else "no suffix" for path in self.others)
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(types.items()))
         parts = {
             f"of other types ({kinds})": self.others,

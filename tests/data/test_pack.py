@@ -113,6 +113,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(photos / ".ipynb_checkpoints" / "photo1-checkpoint.png")
     make_photos(tmp_path / "album")
     (photos / "linked").symlink_to(tmp_path / "album")
+    Path(os.fsdecode(os.fsencode(photos) + b"/notes.\xe9")).touch()
     (photos / "broken.png").symlink_to(tmp_path / "nowhere.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
     (photos / "photo99.png").symlink_to(tmp_path / "elsewhere.png")  # a linked photo is a photo
@@ -120,7 +121,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     assert packed.num_train + packed.num_test == 13
     said = packed.left_out.replace(f"{photos}/", "")
     assert said == (
-        "6 of other types (4 .heic, 1 .txt, 1 no suffix): README, a.HEIC, b.heic and 3 more; "
+        "7 of other types (1 .\\xe9, 4 .heic, 1 .txt, 1 no suffix): README, a.HEIC, b.heic and 4 more; "
         "2 hidden: ._photo1.png, .ipynb_checkpoints; 2 linked folders or broken links: broken.png, linked"
     )
 
