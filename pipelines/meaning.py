@@ -18,10 +18,12 @@ ROOT = Path(__file__).parents[1]
 CARRIERS = (
     "pennet/atomic.py",  # writes bytes, makes none
     "pennet/config/",  # carries values; the values themselves are parameters
+    "pennet/cost.py",  # counts and times
+    "pennet/data/download.py",  # brings bytes that a checksum names
     "pennet/errors.py",
+    "pennet/extras.py",
     "pennet/masks/__init__.py",  # a list: what it names counts, see `fingerprint`
     "pennet/methods.py",  # likewise
-    "pennet/cost.py",  # counts and times
     "pipelines/fingerprint.py",
     "pipelines/layout.py",
     "pipelines/live.py",  # shows a training, and must not change it

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.closure import ROOT
+from pipelines.meaning import ROOT
 
 ALLOWED_IMPORTERS = {
     "prefect": {"pipelines/flows.py", "pipelines/serve.py"},

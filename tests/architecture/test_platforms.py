@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.architecture.closure import ROOT
+from pipelines.meaning import ROOT
 
 AS_ON_WINDOWS = """
 import importlib, os, pkgutil, platform, sys
