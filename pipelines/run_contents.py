@@ -44,7 +44,7 @@ def log_curves(run_id: str, history_path: Path) -> None:
 
 
 def log_cost(cost: Cost, timing_path: Path) -> None:
-    """`cost/seconds` and the others, beside the test metrics they bought; what only the machine that trained knows, if it is here."""
+    """`cost/steps` and the others, beside the test metrics they bought; on the machine that trained the time it took, too."""
     import mlflow
 
     from pennet.cost import read_timing

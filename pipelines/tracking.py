@@ -1,7 +1,8 @@
 """The record in MLflow: one run a training and benchmark, complete from its files.
 
 This module and those that it shares the work with (`runs.py`, `live.py`, `run_contents.py`, `registry.py`,
-`descriptions.py`) alone talk to MLflow. Nothing here changes a result: when the record cannot be kept, training goes on and says so.
+`descriptions.py`) alone talk to MLflow. Nothing here changes a result: when the record cannot be kept, training goes on and
+says so.
 """
 
 from __future__ import annotations

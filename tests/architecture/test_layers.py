@@ -13,7 +13,7 @@ ALLOWED_IMPORTERS = {
     "dvc": {"pipelines/dag.py"},
     "mlflow": {
         f"pipelines/{name}.py"
-        for name in ("tracking", "live", "run_contents", "descriptions", "registry", "registered_model", "store")
+        for name in ("tracking", "live", "runs", "run_contents", "descriptions", "registry", "registered_model", "store")
     },
     "ruamel": {"pipelines/params.py"},
 }

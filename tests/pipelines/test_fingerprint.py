@@ -1,90 +1,167 @@
+"""What makes another training, another run and another benchmark, and what does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipelines.fingerprint import Fingerprint, benchmark_fingerprint, run_fingerprint
-from tests.project import change_params, make_project
+from pipelines.fingerprint import benchmark_content, classical_identity, digest, read_identity, training_identity
+from pipelines.params import load_params
+from tests.project import change_params, make_project, run
+
+PROGRAM = """
+import json
+from pipelines.fingerprint import benchmark_content, classical_identity, training_identity
+from pipelines.params import load_params
+
+config = load_params()
+identities = {method: training_identity("terrain", method, 2019, config) for method in ("pennet", "gntipt")}
+identities |= {method: classical_identity("terrain", method) for method in ("telea", "mean")}
+print(json.dumps(identities | {"benchmark": benchmark_content("terrain", config)}))
+"""
+"""In a process of its own: the code's meaning is read once a process, and it must be the copy's code."""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_project(tmp_path_factory.mktemp("fingerprint"))
+    """A project with prepared data and masks."""
+    folder = make_project(tmp_path_factory.mktemp("identity"))
+    result = run(folder, "python", "-m", "dvc", "repro", "masks@terrain")
+    assert result.returncode == 0, result.stderr
+    return folder
 
 
-@pytest.fixture
-def fingerprint(project: Path, monkeypatch: pytest.MonkeyPatch) -> Fingerprint:
-    monkeypatch.chdir(project)
-    return run_fingerprint("terrain", "pennet", 2019)
+def identities(project: Path) -> dict[str, dict[str, str]]:
+    result = run(project, "python", "-c", PROGRAM)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
-def test_fingerprint_repeats_and_tells_methods_apart(fingerprint: Fingerprint) -> None:
-    assert run_fingerprint("terrain", "pennet", 2019) == fingerprint
-    telea = run_fingerprint("terrain", "telea", None)
-    assert telea.run != fingerprint.run
-    assert telea.training == ""
-    assert run_fingerprint("terrain", "pennet", 2020).training != fingerprint.training
+@pytest.fixture(scope="module")
+def before(project: Path) -> dict[str, dict[str, str]]:
+    return identities(project)
 
 
-def test_runs_of_one_benchmark_share_its_fingerprint(fingerprint: Fingerprint, project: Path) -> None:
-    before = (project / "params.yaml").read_text()
-    benchmark = benchmark_fingerprint("terrain")
-    try:
-        change_params(project, {"recipes": {"pennet": {"softmax_scale": 9.0}}})
-        assert benchmark_fingerprint("terrain") == benchmark
-        change_params(project, {"masks": {"seed": 8}})
-        assert benchmark_fingerprint("terrain") != benchmark
-    finally:
-        (project / "params.yaml").write_text(before)
+def test_identity_is_readable_and_holds_all_that_decides(before: dict[str, dict[str, str]]) -> None:
+    identity = before["pennet"]
+    assert identity["train.steps"] == "4"
+    assert identity["recipe.num_levels"] == "3"
+    assert identity["recipe.training_mask"] == "rotated_square"
+    assert identity["prepare.image_size_px"] == "48"
+    assert identity["runtime.num_threads"] == "1"
+    assert identity["runtime.torch"]
+    assert len(identity["data.train"]) == 64
+    assert "code.pennet/models/pennet.py" in identity
+    assert not any(key.startswith(("evaluate.", "tracking.", "masks.")) for key in identity)
+    assert len({digest(found) for found in before.values()}) == len(before)
 
 
-def test_fingerprint_holds_every_parameter_of_its_stages(fingerprint: Fingerprint) -> None:
-    assert fingerprint.parameters["train.steps"] == "4"
-    assert fingerprint.parameters["recipe.num_levels"] == "3"
-    assert fingerprint.parameters["evaluate.seed"] == "7"
-    assert not any(key.startswith(("runtime.", "tracking.")) for key in fingerprint.parameters)
-    assert "evaluate.seed" not in fingerprint.identity
+def test_data_digest_is_of_the_pixels(project: Path, before: dict[str, dict[str, str]], monkeypatch) -> None:
+    import hashlib
+
+    pictures = np.load(project / "data/prepared/terrain/train.npy")
+    expected = hashlib.sha256()
+    for picture in pictures:
+        expected.update(repr(picture.shape).encode() + picture.tobytes())
+    assert before["pennet"]["data.train"] == expected.hexdigest()
 
 
 @pytest.mark.parametrize(
-    ("changes", "training_changes", "run_changes"),
+    ("changes", "changed"),
     [
-        ({"train": {"flip": False}}, True, True),
-        ({"recipes": {"pennet": {"softmax_scale": 9.0}}}, True, True),
-        ({"evaluate": {"seed": 8}}, False, True),
-        ({"inpaint": {"batch_size": 5}}, False, True),
-        ({"runtime": {"num_threads": 2}}, False, False),
-        ({"tracking": {"experiment": "other"}}, False, False),
+        ({"train": {"flip": False}}, {"pennet", "gntipt"}),
+        ({"recipes": {"pennet": {"softmax_scale": 9.0}}}, {"pennet"}),
+        ({"recipes": {"pennet": {"training_mask": "irregular"}}}, {"pennet"}),
+        ({"runtime": {"num_threads": 2}}, {"pennet", "gntipt"}),
+        ({"train": {"sample_every_steps": 3, "log_every_steps": 2, "checkpoint_every_steps": 1, "num_samples": 2}}, set()),
+        ({"runtime": {"num_workers": 1}}, set()),
+        ({"tracking": {"experiment": "other"}}, set()),
+        ({"inpaint": {"batch_size": 5}}, set()),
+        ({"evaluate": {"sheet_images": 13}}, set()),
+        ({"evaluate": {"bootstrap_resamples": 60}}, set()),
+        ({"evaluate": {"seed": 8}}, {"benchmark"}),
+        ({"evaluate": {"is_splits": 5}}, {"benchmark"}),
+        ({"masks": {"seed": 8}}, set()),  # centre masks are the same for every seed, and only content counts
     ],
 )
-def test_fingerprint_changes_with_what_decides_the_result(
-    fingerprint: Fingerprint, project: Path, changes, training_changes: bool, run_changes: bool
+def test_identity_changes_with_the_parameters_that_decide(
+    project: Path, before: dict[str, dict[str, str]], changes, changed: set[str]
 ) -> None:
-    before = (project / "params.yaml").read_text()
+    text = (project / "params.yaml").read_text()
     try:
         change_params(project, changes)
-        changed = run_fingerprint("terrain", "pennet", 2019)
+        after = identities(project)
     finally:
-        (project / "params.yaml").write_text(before)
-    assert (changed.training != fingerprint.training) == training_changes
-    assert (changed.run != fingerprint.run) == run_changes
+        (project / "params.yaml").write_text(text)
+    assert {name for name in before if after[name] != before[name]} == changed
 
 
 @pytest.mark.parametrize(
-    ("file", "training_changes", "run_changes"),
+    ("file", "old", "new", "changed"),
     [
-        ("pennet/models/attention.py", True, True),
-        ("pennet/metrics/pixel.py", False, True),
-        ("pipelines/flows.py", False, False),
+        ("pennet/models/attention.py", "\nimport torch\n", "\nimport torch  # the library\n", set()),
+        ("pennet/models/pennet.py", '"""PEN-Net\'s generator', '"""The generator of PEN-Net', set()),
+        ("pennet/pictures.py", "GAP_PX = 4", "GAP_PX = 6", set()),
+        ("pennet/metrics/pixel.py", "255", "256", set()),
+        ("pipelines/observer.py", '"input"', '"masked"', set()),
+        ("pennet/models/pennet.py", "0.2)", "0.25)", {"pennet"}),
+        ("pennet/models/two_stage.py", "UNIT_PX = 8", "UNIT_PX = 16", {"gntipt"}),
+        ("pennet/data/dataset.py", "< 0.5", "< 0.25", {"pennet", "gntipt"}),
+        ("pennet/classical/mean.py", "np.round", "np.floor", {"mean"}),
+        ("pennet/methods.py", '    ClassicalMethod("mean"', '    ClassicalMethod("flat", fill="pennet.classical.mean:fill_with_mean"),\n    ClassicalMethod("mean"', set()),
     ],
-)
-def test_fingerprint_changes_with_the_code_that_decides_the_result(
-    fingerprint: Fingerprint, project: Path, file: str, training_changes: bool, run_changes: bool
+)  # fmt: skip
+def test_identity_changes_with_the_meaning_of_the_code_that_decides(
+    project: Path, before: dict[str, dict[str, str]], file: str, old: str, new: str, changed: set[str]
 ) -> None:
-    before = (project / file).read_text()
+    text = (project / file).read_text()
+    assert old in text
     try:
-        (project / file).write_text(before + "\n# another word\n")
-        changed = run_fingerprint("terrain", "pennet", 2019)
+        (project / file).write_text(text.replace(old, new, 1))
+        after = identities(project)
     finally:
-        (project / file).write_text(before)
-    assert (changed.training != fingerprint.training) == training_changes
-    assert (changed.run != fingerprint.run) == run_changes
+        (project / file).write_text(text)
+    assert {name for name in before if after[name] != before[name]} == changed
+
+
+def test_benchmark_changes_with_a_pixel_of_a_mask(project: Path, before: dict[str, dict[str, str]]) -> None:
+    manifest = project / "data/masks/terrain/manifest.csv"
+    text = manifest.read_text()
+    try:
+        change_params(project, {"masks": {"protocol": "irregular"}})
+        assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
+        assert identities(project)["benchmark"] != before["benchmark"]
+    finally:
+        change_params(project, {"masks": {"protocol": "centre"}})
+        assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
+    assert manifest.read_text() == text
+
+
+def test_data_that_are_not_prepared_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    config = load_params()
+    with pytest.raises(ValueError, match=r"data/prepared/moon/digests.json is missing; run `dvc repro` first"):
+        training_identity("moon", "pennet", 1, config)
+    with pytest.raises(ValueError, match=r"data/masks/moon/manifest.csv is missing"):
+        benchmark_content("moon", config)
+    assert classical_identity("moon", "telea")["dataset"] == "moon"
+
+
+def test_a_damaged_identity_is_named(tmp_path: Path) -> None:
+    assert read_identity(tmp_path / "identity.json") is None
+    (tmp_path / "identity.json").write_text("")
+    with pytest.raises(ValueError, match=r"identity.json holds no identity"):
+        read_identity(tmp_path / "identity.json")
+
+
+def test_identity_needs_no_heavy_import(project: Path) -> None:
+    code = "import sys, pipelines.fingerprint; print('torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "False"
