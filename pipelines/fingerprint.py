@@ -55,7 +55,7 @@ def training_identity(dataset: str, method: str, seed: int, config: Config) -> d
         "data.train": data_digest(dataset, "train"),
         **_flat("train", train),
         **_flat("recipe", asdict(recipe)),
-        **_flat("runtime", numerics(config.runtime)),
+        **numerics(config.runtime),
         **_code(roots),
     }
 

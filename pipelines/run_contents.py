@@ -44,7 +44,7 @@ def log_curves(run_id: str, history_path: Path) -> None:
 
 
 def log_cost(cost: Cost, timing_path: Path) -> None:
-    """`cost/steps` and the others, beside the test metrics they bought; on the machine that trained the time it took, too."""
+    """`cost/steps` and the others, beside the test metrics they bought; where the training ran also its time."""
     import mlflow
 
     from pennet.cost import read_timing

@@ -32,7 +32,7 @@ def run(
 
     DVC runs it when bytes have changed; where nothing that decides the weights has, they stay as they are.
     """
-    from pennet.seeding import use
+    from pennet.seeding import apply_runtime
     from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory
     from pipelines.fingerprint import digest, read_identity, training_identity, write_identity
@@ -48,7 +48,7 @@ def run(
     checkpoints_dir = layout.checkpoints_dir(digest(identity))
     write_identity(checkpoints_dir / layout.IDENTITY_FILE, identity)
     keep_freed_memory()
-    trial = Trial(layout.prepared_dir(dataset) / "train.npy", seed, train, recipe, runtime, use(runtime))
+    trial = Trial(layout.prepared_dir(dataset) / "train.npy", seed, train, recipe, runtime, apply_runtime(runtime))
     steps = train.steps or _planned_steps(trial, checkpoints_dir / "plan.json")
     learner = trial.learner(steps)
     with live_run(dataset, method, seed, identity, tracking) as live:
