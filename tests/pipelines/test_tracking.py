@@ -1,6 +1,8 @@
 """The MLflow record against real stores, good and bad, without a training."""
 
+import dataclasses
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,11 +18,12 @@ import pytest
 from PIL import Image
 
 from pennet.config import TrackingConfig
-from pennet.metrics.report import MetricResult, Report, Settings, write_report
+from pennet.metrics.report import MetricResult, Report, Settings, read_report, write_report
 from pennet.training.cost import Cost, write_cost
 from pipelines import layout, tracking
 from pipelines.live import live_run
 from pipelines.provenance import provenance
+from pipelines.run_contents import safe_name
 from pipelines.tracking import record
 from tests.project import environment, make_project, run
 
@@ -128,6 +131,97 @@ def test_recording_again_completes_a_run_and_duplicates_nothing(project: Path) -
     assert int(latest.version) == 2
 
 
+def test_an_emptied_store_is_filled_again(project: Path) -> None:
+    Path("mlflow.db").write_bytes(b"")
+    assert record(*TRIAL, store())
+    assert the_run().data.metrics["test/l1_hole"] == 0.25
+
+
+def test_a_store_that_is_no_database_is_named_with_the_remedy(project: Path) -> None:
+    Path("mlflow.db").write_text("no database " * 100)
+    with pytest.raises(ValueError, match=r"mlflow\.db: file is not a database; move it away: a new record is made"):
+        record(*TRIAL, store())
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("sqlite:///mlflow.db", here()))
+    result = run(project, "python", "-m", "pipelines.ui")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("ui: ")
+    assert len(result.stderr.splitlines()) == 1
+    Path("mlflow.db").rename("mlflow.db.damaged")
+    assert record(*TRIAL, store())
+
+
+UNSAFE = ["IMG (20)", "100%", "a,b", "a b", "a_b", "a;b", "été", "写真", ".hidden", "a..b", "a\nb", "x" * 200, "x" * 201]
+
+
+@pytest.mark.parametrize("names", [UNSAFE[:7], UNSAFE[6:]])
+def test_pictures_of_any_name_are_recorded_once_each(project: Path, names: list[str]) -> None:
+    folder = layout.outputs_dir(*TRIAL) / "composite"
+    for value, name in enumerate(names, start=2):  # the picture of `made` is of ones
+        Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(folder / f"{name}.png")
+    assert record(*TRIAL, store())
+    client, run_id = mlflow.MlflowClient(), the_run().info.run_id
+
+    def pictures() -> set[str]:
+        return {item.path for item in client.list_artifacts(run_id, "images") if "/composite_" in item.path}
+
+    kept = [path for path in pictures() if path.endswith(".png")]
+    assert len({path.split("+step+")[0] for path in kept}) == len(names) + 1
+    values = {np.asarray(Image.open(client.download_artifacts(run_id, path))).flat[0] for path in kept}
+    assert values == set(range(1, len(names) + 2))
+    before = pictures()
+    client.delete_tag(run_id, tracking.RECORDED_TAG)
+    assert record(*TRIAL, store())
+    assert pictures() == before
+
+
+def test_names_that_are_safe_stay_and_all_others_differ() -> None:
+    assert [safe_name(name) for name in ("0000", "IMG_1-a.b", "x" * 60)] == ["0000", "IMG_1-a.b", "x" * 60]
+    forged = safe_name("IMG (20)")  # a file may have this very name
+    names = [*UNSAFE, forged, "IMG_20", "IMG_20_", "A_B", "a?b", "", "x" * 61]
+    made = [safe_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,70}", name) for name in made)
+
+
+def test_pages_of_mlflow_say_what_they_show_and_link_to_each_other(project: Path) -> None:
+    assert record(*TRIAL, store())
+    client, found = mlflow.MlflowClient(), the_run()
+    experiment = client.get_experiment(found.info.experiment_id)
+    model = client.get_registered_model("inpainting-terrain")
+    (version,) = client.search_model_versions("name = 'inpainting-terrain'")
+    run_link = f"(#/experiments/{experiment.experiment_id}/runs/{found.info.run_id})"
+    experiment_link = f"(#/experiments/{experiment.experiment_id})"
+
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    note = experiment.tags["mlflow.note.content"]
+    assert "**terrain**: 0 training and 1 test pictures of 48 x 48 px, test masks `centre`" in note
+    assert "(#/models/inpainting-terrain)" in note
+    line, _, picture = found.data.tags["mlflow.note.content"].partition("\n\n")
+    assert line.startswith("**pennet** (seed 2019) on terrain, 1 steps: l1_hole 0.25 on 2 test pictures.")
+    assert "(#/models/inpainting-terrain/versions/1)" in line
+    assert experiment_link in line
+    assert f"get-artifact?path=report%2Fsheet.png&run_uuid={found.info.run_id}" in picture
+    assert experiment_link in model.description
+    assert "models:/inpainting-terrain@champion" in model.description
+    assert version.description.startswith(line.partition(" Weights")[0])
+    assert run_link in version.description
+
+
+def test_a_version_is_tagged_with_its_headline_metrics_alone(project: Path) -> None:
+    path = layout.report_dir(*TRIAL) / "metrics.json"
+    report = read_report(path)
+    l1 = report.overall["l1_hole"]
+    names = ("l1", "l1_hole", "l1_relative", "lpips_alex")
+    overall = {name: dataclasses.replace(l1, name=name, ci_low=0.1, ci_high=0.3) for name in names}
+    write_report(path, dataclasses.replace(report, overall=overall))
+    assert record(*TRIAL, store())
+    (version,) = mlflow.MlflowClient().search_model_versions("name = 'inpainting-terrain'")
+    shown = {key for key in version.tags if key.startswith("test.")}
+    assert shown == {"test.l1_hole", "test.lpips_alex"}
+    assert version.tags.keys() - shown == {"pennet.weights", "pennet.benchmark", "method", "seed"}
+    assert the_run().data.metrics["test/l1_ci_low"] == 0.1
+
+
 def test_a_run_that_was_killed_before_its_parameters_gets_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(mlflow, "log_params", lambda parameters: None)
@@ -163,6 +257,17 @@ def test_dirty_is_what_can_change_a_result(tmp_path: Path, monkeypatch: pytest.M
     Path("pennet/new.py").unlink()
     Path("params.yaml").write_text("second")
     assert dirty() == "true"
+
+
+def test_where_git_refuses_the_commit_is_unknown_and_the_remedy_is_said_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its own test of this
+    for _ in range(2):
+        assert provenance() == {"git.commit": "unknown", "git.dirty": "unknown"}
+    warning = capsys.readouterr().err
+    assert warning.count("warning: ") == 1
+    assert "git config --global --add safe.directory" in warning
 
 
 STAGE = """
