@@ -1,6 +1,8 @@
 """The MLflow record against real stores, good and bad, without a training."""
 
+import dataclasses
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,14 +19,17 @@ from PIL import Image
 
 from pennet.config import TrackingConfig
 from pennet.cost import Cost, write_cost
-from pennet.metrics.report import MetricResult, Report, Settings, write_report
+from pennet.metrics.report import MetricResult, Report, Settings, read_report, write_report
 from pipelines import layout, tracking
+from pipelines.fingerprint import digest, write_identity
 from pipelines.live import live_run
 from pipelines.provenance import provenance
+from pipelines.run_contents import safe_name
 from pipelines.tracking import record
-from tests.project import environment, make_project, run
+from tests.project import change_params, environment, make_project, run
 
 TRIAL = ("terrain", "pennet", 2019)
+IDENTITY = {"dataset": "terrain", "method": "pennet", "seed": "2019", "train.steps": "4", "code.pennet/a.py": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("made"))
     report_dir, model_dir = folder / layout.report_dir(*TRIAL), folder / layout.model_dir(*TRIAL)
     composite_dir, data_dir = folder / layout.outputs_dir(*TRIAL) / "composite", folder / layout.prepared_dir("terrain")
-    for path in (report_dir, model_dir, composite_dir, data_dir):
+    masks_dir = folder / layout.masks_dir("terrain")
+    for path in (report_dir, model_dir, composite_dir, data_dir, masks_dir):
         path.mkdir(parents=True)
     l1 = MetricResult("l1_hole", 0.25, None, 2, None, None, "lower", None, [], "ok")
     lpips = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
@@ -46,6 +52,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(path)
     (model_dir / "generator.safetensors").write_bytes(b"weights")
     (model_dir / "config.json").write_text("{}")
+    write_identity(model_dir / layout.IDENTITY_FILE, IDENTITY)
+    (data_dir / "digests.json").write_text('{"train": "a", "test": "b"}')
+    (masks_dir / "manifest.csv").write_text("name,hole_ratio,sha256\na,0.25,c\n")
     pd.DataFrame({"name": ["a"], "split": ["test"], "index": [0]}).to_csv(data_dir / "manifest.csv", index=False)
     return folder
 
@@ -95,7 +104,7 @@ def bad_store(kind: str) -> str:
 def test_an_unusable_store_is_reported_in_seconds_and_the_training_goes_on(project: Path, capsys, kind: str) -> None:
     uri = bad_store(kind)
     started = time.monotonic()
-    with live_run(*TRIAL, store(uri)) as live:
+    with live_run(*TRIAL, IDENTITY, store(uri)) as live:
         live.metrics(1, {"train/generator": 0.5})
     assert time.monotonic() - started < 40
     assert f"warning: cannot write to the MLflow store {uri}" in capsys.readouterr().err
@@ -128,15 +137,135 @@ def test_recording_again_completes_a_run_and_duplicates_nothing(project: Path) -
     assert int(latest.version) == 2
 
 
+def test_an_emptied_store_is_filled_again(project: Path) -> None:
+    Path("mlflow.db").write_bytes(b"")
+    assert record(*TRIAL, store())
+    assert the_run().data.metrics["test/l1_hole"] == 0.25
+
+
+def test_a_store_that_is_no_database_is_named_with_the_remedy(project: Path) -> None:
+    Path("mlflow.db").write_text("no database " * 100)
+    with pytest.raises(ValueError, match=r"mlflow\.db: file is not a database; move it away: a new record is made"):
+        record(*TRIAL, store())
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("sqlite:///mlflow.db", here()))
+    result = run(project, "python", "-m", "pipelines.ui")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("ui: ")
+    assert len(result.stderr.splitlines()) == 1
+    Path("mlflow.db").rename("mlflow.db.damaged")
+    assert record(*TRIAL, store())
+
+
+UNSAFE = ["IMG (20)", "100%", "a,b", "a b", "a_b", "a;b", "été", "写真", ".hidden", "a..b", "a\nb", "x" * 200, "x" * 201]
+
+
+@pytest.mark.parametrize("names", [UNSAFE[:7], UNSAFE[6:]])
+def test_pictures_of_any_name_are_recorded_once_each(project: Path, names: list[str]) -> None:
+    folder = layout.outputs_dir(*TRIAL) / "composite"
+    for value, name in enumerate(names, start=2):  # the picture of `made` is of ones
+        Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(folder / f"{name}.png")
+    assert record(*TRIAL, store())
+    client, run_id = mlflow.MlflowClient(), the_run().info.run_id
+
+    def pictures() -> set[str]:
+        return {item.path for item in client.list_artifacts(run_id, "images") if "/composite_" in item.path}
+
+    kept = [path for path in pictures() if path.endswith(".png")]
+    assert len({path.split("+step+")[0] for path in kept}) == len(names) + 1
+    values = {np.asarray(Image.open(client.download_artifacts(run_id, path))).flat[0] for path in kept}
+    assert values == set(range(1, len(names) + 2))
+    before = pictures()
+    client.delete_tag(run_id, tracking.RECORDED_TAG)
+    assert record(*TRIAL, store())
+    assert pictures() == before
+
+
+def test_names_that_are_safe_stay_and_all_others_differ() -> None:
+    assert [safe_name(name) for name in ("0000", "IMG_1-a.b", "x" * 60)] == ["0000", "IMG_1-a.b", "x" * 60]
+    forged = safe_name("IMG (20)")  # a file may have this very name
+    names = [*UNSAFE, forged, "IMG_20", "IMG_20_", "A_B", "a?b", "", "x" * 61]
+    made = [safe_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,70}", name) for name in made)
+
+
+def test_pages_of_mlflow_say_what_they_show_and_link_to_each_other(project: Path) -> None:
+    assert record(*TRIAL, store())
+    client, found = mlflow.MlflowClient(), the_run()
+    experiment = client.get_experiment(found.info.experiment_id)
+    model = client.get_registered_model("inpainting-terrain")
+    (version,) = client.search_model_versions("name = 'inpainting-terrain'")
+    run_link = f"(#/experiments/{experiment.experiment_id}/runs/{found.info.run_id})"
+    experiment_link = f"(#/experiments/{experiment.experiment_id})"
+
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    note = experiment.tags["mlflow.note.content"]
+    assert "**terrain**: 0 training and 1 test pictures of 48 x 48 px, test masks `centre`" in note
+    assert "(#/models/inpainting-terrain)" in note
+    line, _, picture = found.data.tags["mlflow.note.content"].partition("\n\n")
+    assert line.startswith("**pennet** (seed 2019) on terrain, 1 steps: l1_hole 0.25 on 2 test pictures.")
+    assert "(#/models/inpainting-terrain/versions/1)" in line
+    assert experiment_link in line
+    assert f"get-artifact?path=report%2Fsheet.png&run_uuid={found.info.run_id}" in picture
+    assert experiment_link in model.description
+    assert "models:/inpainting-terrain@champion" in model.description
+    assert version.description.startswith(line.partition(" Weights")[0])
+    assert run_link in version.description
+
+
+def test_a_version_is_tagged_with_its_headline_metrics_alone(project: Path) -> None:
+    path = layout.report_dir(*TRIAL) / "report.json"
+    report = read_report(path)
+    l1 = report.overall["l1_hole"]
+    names = ("l1", "l1_hole", "l1_relative", "lpips_alex")
+    overall = {name: dataclasses.replace(l1, name=name, ci_low=0.1, ci_high=0.3) for name in names}
+    write_report(path, dataclasses.replace(report, overall=overall))
+    assert record(*TRIAL, store())
+    (version,) = mlflow.MlflowClient().search_model_versions("name = 'inpainting-terrain'")
+    shown = {key for key in version.tags if key.startswith("test.")}
+    assert shown == {"test.l1_hole", "test.lpips_alex"}
+    assert version.tags.keys() - shown == {"pennet.weights", "pennet.benchmark", "method", "seed"}
+    assert the_run().data.metrics["test/l1_ci_low"] == 0.1
+
+
 def test_a_run_that_was_killed_before_its_parameters_gets_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(mlflow, "log_params", lambda parameters: None)
-        with live_run(*TRIAL, store()):
+        with live_run(*TRIAL, IDENTITY, store()):
             pass
     assert the_run().data.params == {}
-    with live_run(*TRIAL, store()):
+    with live_run(*TRIAL, IDENTITY, store()):
         pass
-    assert the_run().data.params["prepare.image_size_px"] == "48"
+    assert the_run().data.params == {key: value for key, value in IDENTITY.items() if not key.startswith("code.")}
+
+
+def test_a_run_belongs_to_a_training_and_a_benchmark(project: Path) -> None:
+    """Scored on other masks the same weights are another run, of one version of the model; a longer sheet is neither."""
+    with live_run(*TRIAL, IDENTITY, store()):
+        pass
+    assert record(*TRIAL, store())
+    first = the_run()
+    assert first.data.tags["pennet.identity"] == digest(IDENTITY)
+
+    change_params(project, {"evaluate": {"sheet_images": 13, "bootstrap_resamples": 60}})
+    Image.fromarray(np.full((8, 8, 3), 7, np.uint8)).save(layout.report_dir(*TRIAL) / "sheet.png")
+    assert record(*TRIAL, store())
+    assert the_run().info.run_id == first.info.run_id
+
+    (layout.masks_dir("terrain") / "manifest.csv").write_text("name,hole_ratio,sha256\na,0.3,d\n")
+    assert record(*TRIAL, store())
+    assert not record(*TRIAL, store())
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([first.info.experiment_id])
+    assert len({run.data.tags["pennet.benchmark"] for run in runs}) == len(runs) == 2
+    (version,) = client.search_model_versions("name = 'inpainting-terrain'")
+    assert version.tags["pennet.benchmark"] != first.data.tags["pennet.benchmark"]
+
+
+def test_weights_without_an_identity_are_named(project: Path) -> None:
+    (layout.model_dir(*TRIAL) / layout.IDENTITY_FILE).unlink()
+    with pytest.raises(ValueError, match=r"identity.json is missing; run `dvc repro` first"):
+        record(*TRIAL, store())
 
 
 def test_dirty_is_what_can_change_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +294,17 @@ def test_dirty_is_what_can_change_a_result(tmp_path: Path, monkeypatch: pytest.M
     assert dirty() == "true"
 
 
+def test_where_git_refuses_the_commit_is_unknown_and_the_remedy_is_said_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its own test of this
+    for _ in range(2):
+        assert provenance() == {"git.commit": "unknown", "git.dirty": "unknown"}
+    warning = capsys.readouterr().err
+    assert warning.count("warning: ") == 1
+    assert "git config --global --add safe.directory" in warning
+
+
 STAGE = """
 import time
 from pathlib import Path
@@ -174,7 +314,8 @@ from pipelines.params import stage_main
 from pipelines.live import live_run
 
 def run(dataset: str, method: str, seed: int, *, tracking: TrackingConfig) -> None:
-    with live_run(dataset, method, seed, TrackingConfig("sqlite:///mlflow.db", "test", "inpainting")):
+    identity = {"dataset": dataset, "method": method}
+    with live_run(dataset, method, seed, identity, TrackingConfig("sqlite:///mlflow.db", "test", "inpainting")):
         Path("ready").write_text("")
         if Path("fail").exists():
             raise UserError("loss is nan")
