@@ -48,8 +48,8 @@ def inpaint(
     """Fill the hole of one picture; every known pixel keeps its value."""
     try:
         from pennet.data.images import read_mask, read_rgb
+        from pennet.generator_files import load_generator
         from pennet.inference import inpaint as fill
-        from pennet.inference import load_generator
         from pennet.pictures import save_png
         from pennet.seeding import choose_device
 

@@ -29,11 +29,12 @@ def run(dataset: str, method: str, seed: int | None = None, *, evaluate: Evaluat
     from pennet.metrics.report import write_report
     from pennet.metrics.scoring import score
     from pennet.pictures import save_png
-    from pennet.seeding import choose_device, seed_everything
+    from pennet.seeding import apply_runtime, seed_everything
 
-    seed_everything(evaluate.seed, runtime.num_threads)
+    device = apply_runtime(runtime)
+    seed_everything(evaluate.seed)
     pairs = _load_pairs(dataset, layout.outputs_dir(dataset, method, seed))
-    report, per_image = score(pairs, evaluate, choose_device(runtime.device), FEATURE_CACHE_DIR)
+    report, per_image = score(pairs, evaluate, device, FEATURE_CACHE_DIR)
     folder = layout.report_dir(dataset, method, seed)
     write_report(folder / "metrics.json", report)
     write_per_image(folder / "per_image.csv", per_image)

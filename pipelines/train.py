@@ -37,10 +37,11 @@ def run(
     from pennet.data.dataset import InpaintingDataset, StepSampler, batches
     from pennet.data.images import to_float, to_uint8
     from pennet.data.masks import centre_square
-    from pennet.inference import predict, save_generator
+    from pennet.generator_files import save_generator
+    from pennet.inference import predict
     from pennet.methods import build_recipe
     from pennet.pictures import sheet
-    from pennet.seeding import choose_device, seed_everything
+    from pennet.seeding import apply_runtime, seed_everything
     from pennet.training import budget, loop
     from pennet.training.allocator import keep_freed_memory
     from pennet.training.cost import Cost, count_parameters, device_name, write_cost
@@ -48,15 +49,16 @@ def run(
     from pipelines.tracking import live_run
 
     keep_freed_memory()
-    device = choose_device(runtime.device)
+    device = apply_runtime(runtime)
     fingerprint = run_fingerprint(dataset, method, seed)
     checkpoints_dir = layout.checkpoints_dir(fingerprint.training)
-    pictures = np.load(layout.prepared_dir(dataset) / "train.npy", mmap_mode="r")
+    pictures = layout.prepared_dir(dataset) / "train.npy"
+    side_px = np.load(pictures, mmap_mode="r").shape[1]
     test_images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[: train.num_samples]
 
     def fresh_recipe(steps: int) -> loop.Recipe:
-        seed_everything(seed, runtime.num_threads)
-        return build_recipe(recipe, pictures.shape[1], steps, device, train.mixed_precision)
+        seed_everything(seed)
+        return build_recipe(recipe, side_px, steps, device, train.mixed_precision)
 
     def batches_for(learner: loop.Recipe, first_step: int, last_step: int) -> Iterator[Batch]:
         images = InpaintingDataset(
@@ -69,7 +71,7 @@ def run(
         )
         step_size = train.batch_size * learner.batches_per_step
         sampler = StepSampler(len(images), step_size, seed, first_step, last_step)
-        return batches(images, sampler, runtime.num_workers)
+        return batches(images, sampler, runtime.num_workers, device)
 
     def planned_steps() -> int:
         plan = checkpoints_dir / "plan.json"
