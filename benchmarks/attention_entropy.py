@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from pennet.data.images import to_float
-from pennet.inference import load_generator, predict
+from pennet.generator_files import load_generator
+from pennet.inference import predict
 from pennet.models import attention
 from pennet.models.pennet import PENNet
 

@@ -49,8 +49,8 @@ def inpaint(
     """Fill the hole of one picture; every known pixel keeps its value."""
     try:
         from pennet.data.picture_files import read_mask, read_rgb, save_png
+        from pennet.generator_files import load_generator
         from pennet.inference import inpaint as fill
-        from pennet.inference import load_generator
         from pennet.seeding import choose_device
 
         if output.suffix.lower() != ".png":

@@ -32,11 +32,12 @@ def run(dataset: str, method: str, seed: int | None = None, *, evaluate: Evaluat
     from pennet.metrics.per_image import write_per_image
     from pennet.metrics.report import rounded_values, write_report
     from pennet.metrics.scoring import score
-    from pennet.seeding import choose_device, seed_everything
+    from pennet.seeding import apply_runtime, seed_everything
 
-    seed_everything(evaluate.seed, runtime.num_threads)
+    device = apply_runtime(runtime)
+    seed_everything(evaluate.seed)
     pairs = _load_pairs(dataset, layout.outputs_dir(dataset, method, seed))
-    device, inception_weights = choose_device(runtime.device), Path(evaluate.weights_dir) / INCEPTION_FILE
+    inception_weights = Path(evaluate.weights_dir) / INCEPTION_FILE
     report, per_image = score(pairs, evaluate, device, FEATURE_CACHE_DIR, inception_weights)
     folder = layout.report_dir(dataset, method, seed)
     write_report(folder / "report.json", report)

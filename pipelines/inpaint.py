@@ -18,11 +18,12 @@ def run(dataset: str, method: str, seed: int, *, inpaint: InpaintConfig, runtime
     from tqdm import tqdm
 
     from pennet.data.images import to_float, to_uint8
-    from pennet.inference import load_generator, predict
-    from pennet.seeding import choose_device, seed_everything
+    from pennet.generator_files import load_generator
+    from pennet.inference import predict
+    from pennet.seeding import apply_runtime, seed_everything
 
-    device = choose_device(runtime.device)
-    seed_everything(0, runtime.num_threads)
+    device = apply_runtime(runtime)
+    seed_everything(0)
     generator = load_generator(layout.model_dir(dataset, method, seed)).to(device)
     names, images, masks = test_set(dataset)
 

@@ -20,7 +20,7 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """
 
     def load_context(self, context: Any) -> None:
-        from pennet.inference import load_generator
+        from pennet.generator_files import load_generator
 
         self.generator = load_generator(context.artifacts["model_dir"])
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from pennet.inference import inpaint, load_generator, predict, save_generator
+from pennet.generator_files import load_generator, save_generator
+from pennet.inference import inpaint, predict
 from pennet.methods import build_generator
 from tests.configs import small_recipe
 

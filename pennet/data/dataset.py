@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,7 @@ class Batch:
     """(B, 1, H, W) in {0, 1}, 1 = hole."""
 
     def pin_memory(self) -> Batch:
-        """Called by the loader where there is CUDA: pinned memory is copied in the background."""
+        """Called by the loader where training is on CUDA: pinned memory is copied in the background."""
         return Batch(self.image.pin_memory(), self.mask.pin_memory())
 
     def to(self, device: torch.device) -> Batch:
@@ -42,29 +45,46 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
     """Augmented pictures with a fresh mask each; a sample is a function of (seed, epoch, index) alone.
 
     Args:
-        images: uint8 (N, H, W, 3), may be memory-mapped.
+        images: uint8 (N, H, W, 3): the path of a `.npy` file, which each process maps into its memory when it first looks
+            (a loader process that is spawned gets the path, not the pictures); or an array, for small sets.
         seed: of augmentation and masks.
         flip: mirror at random.
         quarter_turns: turn by a random multiple of 90°; needs square pictures.
         colour_jitter: j; brightness, contrast and saturation are each multiplied by U(1 - j, 1 + j).
-        mask_function: (generator, height, width) -> mask.
+        mask_function: (generator, height, width) -> mask; loader processes need one that can be pickled.
     """
 
     def __init__(
         self,
-        images: NDArray[np.uint8],
+        images: Path | NDArray[np.uint8],
         seed: int,
         flip: bool,
         quarter_turns: bool,
         colour_jitter: float,
         mask_function: DrawMask,
     ):
-        self.images = images
+        self.source = images
         self.seed = seed
         self.flip = flip
         self.quarter_turns = quarter_turns
         self.colour_jitter = colour_jitter
         self.mask_function = mask_function
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """The pictures; raises `UserError` where the file holds none."""
+        if not isinstance(self.source, Path):
+            return self.source
+        try:
+            images: NDArray[np.uint8] = np.load(self.source, mmap_mode="r")
+        except (ValueError, EOFError) as error:
+            raise UserError(
+                f"{self.source} holds no pictures ({error}); remove it and prepare the data set again"
+            ) from error
+        return images
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "images"}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,11 +109,22 @@ def jitter_colours(image: Tensor, strength: float, rng: np.random.Generator) -> 
         return image
     brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3).tolist()
     unit = (image + 1) / 2 * brightness
-    mean = _grey(unit).mean()
+    with _one_thread():  # as in a loader process: threads would add up a large picture in another order
+        mean = _grey(unit).mean()
     unit = mean + contrast * (unit - mean)
     grey = _grey(unit)
     unit = grey + saturation * (unit - grey)
     return unit.clamp(0, 1) * 2 - 1
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _grey(unit: Tensor) -> Tensor:
@@ -134,14 +165,21 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
             yield batch
 
 
-def batches(dataset: InpaintingDataset, sampler: StepSampler, num_workers: int) -> Iterator[Batch]:
-    """The batches of the sampler's steps; their values do not depend on the number of workers."""
+def batches(dataset: InpaintingDataset, sampler: StepSampler, num_workers: int, device: torch.device) -> Iterator[Batch]:
+    """The batches of the sampler's steps; their values do not depend on the number of workers.
+
+    Args:
+        dataset: what the sampler's samples are taken from.
+        sampler: the steps.
+        num_workers: loader processes; 0 loads in this one.
+        device: where the training is; for CUDA the batches lie in pinned memory.
+    """
     loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=num_workers,
         collate_fn=_collate,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=device.type == "cuda",
         persistent_workers=num_workers > 0,
     )
     return iter(loader)

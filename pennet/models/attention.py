@@ -4,7 +4,7 @@ Two exact evaluations of the Attention Transfer Network's operation (Zeng et al.
 (B, C, h, w) decides the likeness of positions; a *shallow* map (B, D, 2h, 2w) is rebuilt from its own 4x4 patches (stride 2,
 padding 1), weighted by that likeness; overlaps are added and divided by 4.
 
-Neither ever holds the h·w x h·w score matrix of a large map: queries go in chunks of at most `MAX_SCORES` scores, or of one
+Neither ever holds the h·w x h·w score matrix of a large map: queries go in chunks of at most `max_scores` scores, or of one
 line where a line has more. The released mode's parts are contextual attention's as well (`contextual_attention.py`).
 """
 
@@ -19,9 +19,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAX_SCORES = 2_000_000
-"""Scores held at once (8 MB in float32): enough for fast matrix products, few enough to stay in a processor's cache."""
+"""Scores held at once on a CPU (8 MB in float32): enough for fast matrix products, few enough to stay in its cache."""
+
+MAX_SCORES_CUDA = 2**26
+"""Scores held at once on a GPU (256 MiB in float32, and a few times that while a softmax runs): so many that starting the
+kernels costs nothing beside their work, so few that they fit beside a training on a small card."""
 
 Affinity = Literal["cosine", "euclidean"]
+
+
+def max_scores(device: torch.device) -> int:
+    """How many scores to hold at once on a device: a matter of speed and memory, and of the last bits."""
+    return MAX_SCORES_CUDA if device.type == "cuda" else MAX_SCORES
 
 
 # --- paper mode ------------------------------------------------------------------------------------------------------
@@ -73,10 +82,9 @@ def fill_holes(
 
     rebuilt = []
     # One mask per sample: each has its own queries and keys.
-    for patches, values, is_query_here, is_valid_here in zip(
-        deep_patches.unbind(), shallow_patches.unbind(), is_query, is_valid, strict=True
+    for patches, values, queries, keys in zip(
+        deep_patches.unbind(), shallow_patches.unbind(), *_places(is_query, is_valid), strict=True
     ):
-        queries, keys = is_query_here.nonzero()[:, 0], is_valid_here.nonzero()[:, 0]
         if len(queries) and len(keys):
             filled = _attend(patches[queries], patches[keys], values[keys], softmax_scale, affinity)
             values = values.index_copy(0, queries, filled)
@@ -97,9 +105,24 @@ def _saw_hole(mask: Tensor, width: int) -> Tensor:
     return mask > 0
 
 
+def _places(*chosen: Tensor) -> list[list[Tensor]]:
+    """The indices of the true elements, ascending, for each sample of each (B, N) tensor.
+
+    How many there are must be known on the host. On a GPU that is the one moment at which it waits for the device,
+    however large the batch.
+    """
+    stacked = torch.stack(chosen)
+    # Sorted, stably: true first. The counts then cut the list; `nonzero` would wait once for each sample.
+    order = stacked.to(torch.uint8).argsort(dim=2, descending=True, stable=True)
+    return [
+        [row[:count] for row, count in zip(rows, counts, strict=True)]
+        for rows, counts in zip(order.unbind(), stacked.sum(dim=2).tolist(), strict=True)
+    ]
+
+
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, softmax_scale: float, affinity: Affinity) -> Tensor:
     """softmax(scale · affinity(queries, keys)) @ values, a chunk of queries at a time: (Q, E), (K, E), (K, V) -> (Q, V)."""
-    chunk = max(1, MAX_SCORES // len(keys))
+    chunk = max(1, max_scores(keys.device) // len(keys))
     if affinity == "euclidean":
         squared_norms = keys.square().sum(dim=1)
         unit = squared_norms.mean().clamp_min(1e-8)
@@ -141,7 +164,7 @@ def rebuild_everywhere(shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size:
     valid = (patch_mask == 0).to(deep.dtype)
     key_factors = softmax_scale * valid / patch_norms(deep, radius)  # 10 · valid · affinity: one factor for each key
     rebuilt = []
-    for sample in zip(*(x.split(samples_at_once(height, width)) for x in (shallow, deep, key_factors, valid)), strict=True):
+    for sample in zip(*(x.split(samples_at_once(deep)) for x in (shallow, deep, key_factors, valid)), strict=True):
         shallow_here, deep_here, factors_here, valid_here = sample
         weights = (
             masked_softmax(scores * factors_here[:, :, None], valid_here).clamp_min(1e-8)
@@ -154,12 +177,12 @@ def rebuild_everywhere(shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size:
 # --- what both the released mode and contextual attention stand on ----------------------------------------------------
 #
 # Scores and weights are (B, n, w, h, w): n lines of query positions, w in each, over all h x w keys. They come and go in
-# bands of a few lines, top to bottom, so that no more than `MAX_SCORES` of them exist at once.
+# bands of a few lines, top to bottom, so that no more than `max_scores` of them exist at once.
 
 
-def samples_at_once(height: int, width: int) -> int:
-    """How many samples of an h x w map to take together: many of a small map, one of a large one."""
-    return max(1, MAX_SCORES // (height * width) ** 2)
+def samples_at_once(deep: Tensor) -> int:
+    """How many samples of a map (B, C, h, w) to take together: many of a small map, one of a large one."""
+    return max(1, max_scores(deep.device) // (deep.shape[-2] * deep.shape[-1]) ** 2)
 
 
 def patch_norms(deep: Tensor, radius: int) -> Tensor:
@@ -184,7 +207,7 @@ def patch_scores(deep: Tensor, radius: int, first: int = 0, last: int | None = N
     """
     height, width = deep.shape[-2:]
     last = height if last is None else last
-    lines_at_once = max(1, MAX_SCORES // (len(deep) * height * width * width))
+    lines_at_once = max(1, max_scores(deep.device) // (len(deep) * height * width * width))
     padded = F.pad(deep, (radius,) * 4)
     keys = padded.flatten(2)
 

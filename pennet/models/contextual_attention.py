@@ -46,7 +46,7 @@ def contextual_attention(features: Tensor, mask: Tensor, softmax_scale: float) -
     level_mask = F.interpolate(mask, (height, width), mode="nearest")
     valid = (F.max_pool2d(level_mask, KERNEL_SIZE, stride=1, padding=KERNEL_SIZE // 2) == 0).to(features.dtype)
     rebuilt = []
-    for sample in zip(*(x.split(samples_at_once(height, width)) for x in (features, deep, valid)), strict=True):
+    for sample in zip(*(x.split(samples_at_once(deep)) for x in (features, deep, valid)), strict=True):
         features_here, deep_here, valid_here = sample
         factors = (softmax_scale * valid_here)[:, :, None]
         weights = (masked_softmax(scores * factors, valid_here) for scores in fused_scores(deep_here))

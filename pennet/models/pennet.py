@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pennet.compositing import fill_hole
 from pennet.models.attention import Affinity, fill_holes, rebuild_everywhere
 from pennet.models.output import GeneratorOutput
+from pennet.models.upsampling import double
 
 if TYPE_CHECKING:
     from pennet.config import PENNetConfig
@@ -124,10 +125,10 @@ class MultiScaleDecoder(nn.Module):
         """Filled maps of the scales L-1 ... 1 and the map of scale L -> picture and pyramid."""
         x, pyramid = deepest, []
         for skip, up_conv, to_rgb in zip(filled, self.up_convs, self.to_rgb, strict=True):
-            x = F.relu(up_conv(_double(x)))
+            x = F.relu(up_conv(double(x)))
             x = torch.cat([x, skip], dim=1)
             pyramid.append(torch.tanh(to_rgb(x)))
-        image = torch.tanh(self.paint(F.relu(self.merge(_double(x)))))
+        image = torch.tanh(self.paint(F.relu(self.merge(double(x)))))
         return GeneratorOutput(image, tuple(pyramid))
 
 
@@ -216,7 +217,3 @@ class PENNet(nn.Module):
             deep = shallow if transfer is None else transfer(shallow, deep, mask)
             filled.append(deep)
         return self.decoder(filled, deepest)
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)

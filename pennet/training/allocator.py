@@ -15,12 +15,15 @@ def keep_freed_memory() -> None:
     """Tells glibc to give no freed block back to the kernel, for the rest of this process.
 
     By default every block of more than some megabytes is mapped when it is asked for and unmapped when it is freed, so a
-    training step on a CPU spends a fifth of its time in page faults (docs/performance.md). The peak stays the same. On
-    other C libraries this does nothing.
+    training step on a CPU spends a fifth of its time in page faults (docs/performance.md). The peak stays the same. With
+    another C library, or none that can be asked, this does nothing.
     """
     if not sys.platform.startswith("linux"):
         return
-    libc = ctypes.CDLL(None)
+    try:
+        libc = ctypes.CDLL(None)
+    except (OSError, TypeError):  # statically linked
+        return
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -13,6 +13,8 @@ from pennet.atomic import replacing
 from pennet.errors import UserError
 
 KEPT = 2
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError, AttributeError)
+"""What a damaged file makes torch raise, depending on where it is damaged."""
 Identity = Mapping[str, str]
 """What a training run is: flat `key: value` pairs (parameters, code, data)."""
 
@@ -45,13 +47,18 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, Any]
     """Reads a checkpoint of exactly this identity: (step, state), tensors on the CPU.
 
     Raises:
-        UserError: unreadable, or of another configuration; names what differs.
+        UserError: unreadable, or of another configuration; names what differs, the remedy and older checkpoints.
+        OSError: it is not there, or this user may not read it.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        step, saved, state = content["step"], content["identity"], content["state"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"checkpoint {path} cannot be read ({error}); remove it to go on from an older one") from error
+    older = [other for other in checkpoint_paths(path.parent) if other < path]
+    with path.open("rb") as file:
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            step, saved, state = int(content["step"]), dict(content["identity"]), dict(content["state"])
+        except UNREADABLE as error:
+            what = "is empty" if path.stat().st_size == 0 else f"cannot be read, it is damaged ({_first_line(error)})"
+            instead = f"go on from the older {older[-1]}" if older else "start anew; there is no older one"
+            raise UserError(f"checkpoint {path} {what}; remove it to {instead}") from error
     differences = [
         f"{key}: {saved.get(key, 'absent')} there, {identity.get(key, 'absent')} here"
         for key in sorted({*saved, *identity})
@@ -60,6 +67,11 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, Any]
     if differences:
         raise UserError(
             f"checkpoint {path} is of another configuration: {'; '.join(differences)}."
-            " Restore that configuration, or remove the checkpoint to start anew"
+            f" Restore that configuration, or remove {' and '.join(map(str, [path, *older]))} to start anew"
         )
     return step, state
+
+
+def _first_line(error: Exception) -> str:
+    """Without the advice about other ways of loading that torch appends."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

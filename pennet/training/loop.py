@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pennet.data.dataset import Batch
 from pennet.errors import UserError
 from pennet.masks.mask import DrawMask
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
+from pennet.training.ema import EMA
 
 
 class Recipe(Protocol):
@@ -55,7 +55,8 @@ class Observer(Protocol):
 
     def metrics(self, step: int, values: dict[str, float]) -> None: ...
 
-    def samples(self, step: int, generator: nn.Module) -> None: ...
+    def samples(self, step: int, generator: nn.Module) -> None:
+        """Args: the moving average of the generator, in eval mode."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ def train(
 ) -> TrainResult:
     """Trains a recipe to `config.steps`, going on from the last checkpoint in `checkpoints_dir` if there is one.
 
-    An interrupted and resumed run ends with the same bits as an uninterrupted one (same machine, device and thread count):
-    the batches of a step depend on nothing but its number, and a checkpoint holds all other state.
+    An interrupted and resumed run ends with the same bits as an uninterrupted one (same machine, device and thread count; on
+    CUDA with `runtime.deterministic`): the batches of a step depend on nothing but its number, and a checkpoint holds all
+    other state.
 
     Args:
         recipe: the method, its networks on `device`.
@@ -99,11 +101,11 @@ def train(
         observer: hears of losses and may draw samples.
 
     Raises:
-        ValueError: a checkpoint of another configuration, or an unreadable one.
-        TrainingStopped: a loss is NaN or infinite.
+        UserError: a checkpoint of another configuration, or an unreadable one.
+        TrainingStopped: a loss, a gradient or a weight is NaN or infinite.
         OSError: a checkpoint cannot be written.
     """
-    average = copy.deepcopy(recipe.generator).requires_grad_(False)
+    ema = EMA(recipe.generator, config.ema_decay)
     history: list[dict[str, float]] = []
     first_step, seconds, peak_memory = 0, 0.0, 0.0
 
@@ -113,12 +115,12 @@ def train(
         first_step, state = load_checkpoint(saved[-1], identity)
         for name, part in recipe.parts().items():
             part.load_state_dict(state["recipe"][name])
-        average.load_state_dict(state["average"])
+        ema.network.load_state_dict(state["ema"])
         history = state["history"]
         seconds, peak_memory = state["seconds"], state["peak_memory_mib"]
     batches = batches_from(first_step)
     if saved:
-        _restore_random_state(state["random"])
+        restore_random_state(state["random"], device, saved[-1])
 
     progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train")
     seconds_before, started = seconds, time.perf_counter()
@@ -127,13 +129,8 @@ def train(
         try:
             losses = recipe.update(batch.to(device))
         except FloatingPointError as error:
-            saved = checkpoint_paths(checkpoints_dir)
-            last_good = str(saved[-1]) if saved else "none was written yet"
-            raise TrainingStopped(
-                f"step {step}: {error}; last good checkpoint: {last_good}. Lower the learning rate or the adversarial"
-                " weight; a run with the same parameters would fail again"
-            ) from error
-        _update_average(average, recipe.generator, config.ema_decay, step)
+            raise _stopped(step, str(error), checkpoints_dir) from error
+        ema.update(recipe.generator, step)
 
         # Tell.
         images_per_second = (step - first_step) * config.batch_size / (time.perf_counter() - started)
@@ -143,43 +140,54 @@ def train(
             history.append({"step": step, **losses})
             observer.metrics(step, {**losses, "images_per_second": images_per_second})
         if config.sample_every_steps and step % config.sample_every_steps == 0:
-            observer.samples(step, average)
+            observer.samples(step, ema.network)
 
         # Keep.
         if step % config.checkpoint_every_steps == 0 or step == config.steps:
+            networks = {name: part for name, part in recipe.parts().items() if isinstance(part, nn.Module)}
+            if spoilt := [name for name, network in {**networks, "ema": ema.network}.items() if not _is_finite(network)]:
+                raise _stopped(step, f"weights of {', '.join(spoilt)} are NaN or infinite", checkpoints_dir)
             seconds = seconds_before + time.perf_counter() - started
             peak_memory = max(peak_memory, peak_memory_mib(device))
             state = {
                 "recipe": {name: part.state_dict() for name, part in recipe.parts().items()},
-                "average": average.state_dict(),
+                "ema": ema.network.state_dict(),
                 "history": history,
-                "random": _random_state(),
+                "random": random_state(device),
                 "seconds": seconds,
                 "peak_memory_mib": peak_memory,
             }
             save_checkpoint(checkpoints_dir, step, identity, state)
     progress.close()
     # The cost is what the last checkpoint says: running a finished training again reports the same.
-    return TrainResult(average.eval(), history, first_step, seconds, peak_memory)
+    return TrainResult(ema.network, history, first_step, seconds, peak_memory)
 
 
-def _update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:
-    """Moves the average towards the weights; the decay warms up so that the first weights are soon forgotten."""
-    decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
-    with torch.no_grad():
-        torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - decay)
-        for kept, current in zip(average.buffers(), generator.buffers(), strict=True):
-            kept.copy_(current)
+def _stopped(step: int, why: str, checkpoints_dir: Path) -> TrainingStopped:
+    saved = checkpoint_paths(checkpoints_dir)
+    last_good = str(saved[-1]) if saved else "none was written yet"
+    return TrainingStopped(
+        f"step {step}: {why}; last good checkpoint: {last_good}. Lower the learning rate or the adversarial"
+        " weight; a run with the same parameters would fail again"
+    )
 
 
-def _random_state() -> dict[str, Any]:
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
+def _is_finite(network: nn.Module) -> bool:
+    return all(bool(value.isfinite().all()) for value in network.state_dict().values())
 
 
-def _restore_random_state(state: dict[str, Any]) -> None:
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Of the CPU and, where the training is on one, of its GPU; what other GPUs of the machine draw is not its business."""
+    state = {"cpu": torch.get_rng_state()}
+    return state | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def restore_random_state(state: dict[str, Any], device: torch.device, path: Path) -> None:
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if device.type == "cuda":
+        if "cuda" not in state:
+            raise UserError(
+                f"checkpoint {path} was made on a CPU and holds no random state of a GPU, so {device} cannot go on with the"
+                " same numbers; set runtime.device: cpu, or remove it to start anew"
+            )
+        torch.cuda.set_rng_state(state["cuda"], device)

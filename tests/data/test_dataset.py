@@ -1,11 +1,21 @@
+import multiprocessing
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from pennet.data import dataset as module
 from pennet.data.dataset import Batch, InpaintingDataset, StepSampler, batches, jitter_colours
 from pennet.data.images import to_float
+from pennet.errors import UserError
+from pennet.masks.box_and_free_form import box_and_free_form
+from pennet.masks.jittered_box import jittered_box
 from pennet.masks.rotated_square import rotated_square
 
+CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
 
 
@@ -14,7 +24,7 @@ def make_dataset(flip: bool = True, quarter_turns: bool = False, colour_jitter: 
 
 
 def collect(first_step: int, last_step: int, num_workers: int = 0) -> list[Batch]:
-    return list(batches(make_dataset(), StepSampler(7, 4, 3, first_step, last_step), num_workers))
+    return list(batches(make_dataset(), StepSampler(7, 4, 3, first_step, last_step), num_workers, CPU))
 
 
 def test_sampler_visits_every_image_once_an_epoch_and_drops_none() -> None:
@@ -89,3 +99,67 @@ def test_jitter_of_a_grey_picture_keeps_it_grey() -> None:
     grey = torch.full((3, 8, 8), 0.2)
     jittered = jitter_colours(grey, 0.3, np.random.default_rng(1))
     assert torch.allclose(jittered, jittered[:1].expand(3, 8, 8), atol=1e-6)
+
+
+def test_jitter_has_the_same_bits_with_any_number_of_threads() -> None:
+    """Or a loader process, which has one, would make other batches than the training process."""
+    image = to_float(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8))
+    threads, jittered = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 4):
+            torch.set_num_threads(count)
+            jittered.append(jitter_colours(image, 0.1, np.random.default_rng(1)))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(jittered[0], jittered[1])
+    assert torch.equal(jittered[0], jittered[2])
+
+
+@pytest.fixture
+def spawned() -> Iterator[None]:
+    """Processes are spawned, as on macOS and in later Pythons, where they are forked today."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+@pytest.mark.usefixtures("spawned")
+def test_spawned_workers_read_the_file_and_give_the_same_batches(tmp_path: Path) -> None:
+    np.save(tmp_path / "train.npy", IMAGES)
+    on_disk = InpaintingDataset(tmp_path / "train.npy", 3, True, False, 0.1, rotated_square)
+    spawned = list(batches(on_disk, StepSampler(len(on_disk), 4, 3, 0, 3), 2, CPU))
+    for alone, helped in zip(collect(0, 3), spawned, strict=True):
+        assert torch.equal(alone.image, helped.image)
+        assert torch.equal(alone.mask, helped.mask)
+
+
+@pytest.mark.parametrize("mask_function", [rotated_square, jittered_box, box_and_free_form])
+def test_a_spawned_worker_is_sent_the_path_and_not_the_pictures(mask_function, tmp_path: Path) -> None:
+    path = tmp_path / "train.npy"
+    np.lib.format.open_memmap(path, "w+", np.uint8, (50, 580, 580, 3))  # 50 MB
+    dataset = InpaintingDataset(path, 3, True, False, 0.1, mask_function)
+    assert len(dataset) == 50
+    sent = pickle.dumps(dataset)
+    assert len(sent) < 10_000
+    for got, expected in zip(pickle.loads(sent)[(0, 2)], dataset[(0, 2)], strict=True):
+        assert torch.equal(got, expected)
+
+
+def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "train.npy"
+    np.save(path, IMAGES)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"train\.npy holds no pictures .*; remove it and prepare the data set again"):
+        len(InpaintingDataset(path, 3, True, False, 0.1, rotated_square))
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda:0", True)])
+def test_batches_are_pinned_for_cuda_alone(device: str, pinned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine has: pinned memory is of no use to a training on the CPU, and wakes the GPU."""
+    asked: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(module, "DataLoader", lambda *_, pin_memory, **__: asked.append(pin_memory) or [])
+    batches(make_dataset(), StepSampler(7, 4, 3, 0, 1), 0, torch.device(device))
+    assert asked == [pinned]

@@ -1,9 +1,12 @@
 """Measured from outside: the kernel's own count of page faults, in a process of its own."""
 
+import ctypes
 import subprocess
 import sys
 
 import pytest
+
+from pennet.training.allocator import keep_freed_memory
 
 PROGRAM = """
 import resource, sys
@@ -29,3 +32,13 @@ def page_faults(mode: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_freed_memory_is_used_again_without_page_faults() -> None:
     assert page_faults("kept") < page_faults("returned") / 10
+
+
+@pytest.mark.parametrize("error", [OSError("Dynamic loading not supported"), TypeError("bad argument type")])
+def test_a_c_library_that_cannot_be_asked_is_left_alone(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(name: None) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", unavailable)
+    keep_freed_memory()

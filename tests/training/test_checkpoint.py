@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pennet.errors import UserError
 from pennet.training import checkpoint
 from pennet.training.checkpoint import checkpoint_paths, load_checkpoint, save_checkpoint
 
@@ -27,10 +28,13 @@ def test_checkpoint_keeps_the_last_two(tmp_path: Path) -> None:
 
 def test_checkpoint_of_another_configuration_is_refused_and_names_what_differs(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, 5, IDENTITY, {})
-    with pytest.raises(ValueError, match=r"train\.steps: 10 there, 20 here"):
+    with pytest.raises(UserError, match=r"train\.steps: 10 there, 20 here"):
         load_checkpoint(path, {**IDENTITY, "train.steps": "20"})
-    with pytest.raises(ValueError, match=r"recipe\.base_width: 8 there, absent here"):
-        load_checkpoint(path, {"train.steps": "10"})
+    newer = save_checkpoint(tmp_path, 10, IDENTITY, {})
+    with pytest.raises(
+        UserError, match=r"base_width: 8 there, absent here\. .*remove .*00010\.pt and .*00005\.pt to start anew"
+    ):
+        load_checkpoint(newer, {"train.steps": "10"})
 
 
 @pytest.mark.parametrize("share", [0.0, 0.005, 0.05, 0.2, 0.3, 0.5, 0.9, 0.99])
@@ -38,8 +42,20 @@ def test_truncated_checkpoint_is_refused_by_name(tmp_path: Path, share: float) -
     path = save_checkpoint(tmp_path, 5, IDENTITY, {"weights": torch.zeros(50_000)})
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=r"step-00000005\.pt cannot be read"):
+    with pytest.raises(UserError, match=r"step-00000005\.pt (is empty|cannot be read).*; remove it to start anew"):
         load_checkpoint(path, IDENTITY)
+
+
+@pytest.mark.parametrize(("content", "what"), [(b"", "is empty"), (b"short", "cannot be read, it is damaged")])
+def test_bad_newest_checkpoint_names_the_older_one(tmp_path: Path, content: bytes, what: str) -> None:
+    older, newest = (save_checkpoint(tmp_path, step, IDENTITY, {"step": step}) for step in (5, 10))
+    newest.write_bytes(content)
+    with pytest.raises(
+        UserError, match=rf"step-00000010\.pt {what}.*remove it to go on from the older .*step-00000005\.pt$"
+    ):
+        load_checkpoint(newest, IDENTITY)
+    newest.unlink()
+    assert load_checkpoint(older, IDENTITY)[0] == 5
 
 
 def test_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,28 +6,29 @@ import torch
 from torch import nn
 
 from pennet.data.dataset import Batch
+from pennet.errors import UserError
 from pennet.training import checkpoint
-from pennet.training.checkpoint import checkpoint_paths
-from pennet.training.loop import TrainingStopped, train
+from pennet.training.checkpoint import checkpoint_paths, load_checkpoint
+from pennet.training.loop import TrainingStopped, restore_random_state, train
 from tests.configs import small_train
 
 CPU = torch.device("cpu")
 
 
 class CountingRecipe:
-    """One weight that moves by 1 each step; its loss stops being a number at a chosen step."""
+    """One weight that moves by 1 each step; its loss, or the weight itself, stops being a number at a chosen step."""
 
-    def __init__(self, nan_at_step: int = 0):
+    def __init__(self, nan_at_step: int = 0, nan_weight_at_step: int = 0):
         self.generator = nn.Linear(1, 1, bias=False)
         nn.init.zeros_(self.generator.weight)
-        self.step, self.nan_at_step = 0, nan_at_step
+        self.step, self.nan_at_step, self.nan_weight_at_step = 0, nan_at_step, nan_weight_at_step
 
     def update(self, batch: Batch) -> dict[str, float]:
         self.step += 1
         if self.step == self.nan_at_step:
             raise FloatingPointError("the generator loss is nan")
         with torch.no_grad():
-            self.generator.weight += 1
+            self.generator.weight += float("nan") if self.step == self.nan_weight_at_step else 1
         return {"generator": float(self.step)}
 
     batches_per_step = 1
@@ -47,12 +48,14 @@ class Notes:
     def __init__(self) -> None:
         self.metric_steps: list[int] = []
         self.sample_steps: list[int] = []
+        self.sampled_in_training_mode: list[bool] = []
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         self.metric_steps.append(step)
 
     def samples(self, step: int, generator: nn.Module) -> None:
         self.sample_steps.append(step)
+        self.sampled_in_training_mode.append(generator.training)
 
 
 def batches_from(step: int) -> Iterator[Batch]:
@@ -68,6 +71,7 @@ def test_train_logs_samples_and_keeps_two_checkpoints(tmp_path: Path) -> None:
     result = run(tmp_path, CountingRecipe(), notes, log_every_steps=4, sample_every_steps=3)
     assert notes.metric_steps == [4, 6]
     assert notes.sample_steps == [3, 6]
+    assert notes.sampled_in_training_mode == [False, False]
     assert [path.name for path in checkpoint_paths(tmp_path)] == ["step-00000004.pt", "step-00000006.pt"]
     assert [row["step"] for row in result.history] == [4, 6]
 
@@ -89,6 +93,33 @@ def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path: Path) ->
         TrainingStopped, match=r"step 5: the generator loss is nan; last good checkpoint: .*step-00000004\.pt"
     ):
         run(tmp_path, CountingRecipe(nan_at_step=5))
+
+
+def test_a_spoilt_weight_is_never_saved(tmp_path: Path) -> None:
+    """The losses are fine: what is not a number is found before the checkpoint is written."""
+    with pytest.raises(
+        TrainingStopped, match=r"step 4: weights of generator, ema are NaN or infinite; last good checkpoint: .*00002\.pt"
+    ):
+        run(tmp_path, CountingRecipe(nan_weight_at_step=3))
+    assert [path.name for path in checkpoint_paths(tmp_path)] == ["step-00000002.pt"]
+
+
+def test_a_checkpoint_that_cannot_be_read_stops_the_training(tmp_path: Path) -> None:
+    run(tmp_path, CountingRecipe())
+    (tmp_path / "step-00000006.pt").write_bytes(b"")
+    with pytest.raises(UserError, match=r"step-00000006\.pt is empty; remove it to go on from the older .*00004\.pt"):
+        run(tmp_path, CountingRecipe())
+
+
+def test_random_state_of_other_devices_is_no_part_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training on the CPU of a machine with GPUs neither wakes them nor minds how many there are."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: pytest.fail("looked at the GPUs"))
+    run(tmp_path, CountingRecipe())
+    state = load_checkpoint(checkpoint_paths(tmp_path)[-1], {"a": "1"})[1]["random"]
+    assert list(state) == ["cpu"]
+    with pytest.raises(UserError, match=r"x\.pt was made on a CPU and holds no random state of a GPU, so cuda:1 cannot"):
+        restore_random_state(state, torch.device("cuda:1"), Path("x.pt"))
 
 
 def test_nan_before_any_checkpoint_says_so(tmp_path: Path) -> None:

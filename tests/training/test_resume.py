@@ -18,8 +18,8 @@ import torch
 
 from pennet.config import PENNetConfig, TrainConfig
 from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+from pennet.generator_files import save_generator
 from pennet.masks.rotated_square import rotated_square
-from pennet.inference import save_generator
 from pennet.recipes.pennet import PENNetRecipe
 from pennet.seeding import seed_everything
 from pennet.training import loop
@@ -35,16 +35,17 @@ recipe = PENNetConfig(method="pennet", num_levels=3, base_width=4, attention_mod
                       initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,
                       valid_weight=1.0, pyramid_weight=0.5, learning_rate=1e-3, discriminator_learning_rate=1e-3,
                       adam_betas=[0.5, 0.999], lr_milestones=[0.4, 0.7], lr_decay_factor=0.5)
-seed_everything(seed, num_threads=1)
+torch.set_num_threads(1)
+seed_everything(seed)
 images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
 dataset = InpaintingDataset(images, seed, train.flip, train.quarter_turns, train.colour_jitter, rotated_square)
 
 
 def batches_from(step):
-    return batches(dataset, StepSampler(len(dataset), train.batch_size, seed, step, steps), num_workers=0)
+    return batches(dataset, StepSampler(len(dataset), train.batch_size, seed, step, steps), 0, torch.device("cpu"))
 
 
-class Watcher:
+class Observer:
     def metrics(self, step, values):
         print("step", step, flush=True)
 
@@ -53,7 +54,7 @@ class Watcher:
 
 
 result = loop.train(PENNetRecipe(recipe, 48, steps, torch.device("cpu"), False), batches_from, train, {"run": "resume test"},
-                    folder / "checkpoints", torch.device("cpu"), Watcher())
+                    folder / "checkpoints", torch.device("cpu"), Observer())
 save_generator(result.generator, recipe, folder / "model")
 (folder / "history.txt").write_text(repr(result.history))
 print("resumed from", result.resumed_from_step, flush=True)
