@@ -103,7 +103,9 @@ def test_ca_discriminators_learn_as_if_each_batch_were_painted_by_itself() -> No
 
     torch.manual_seed(5)
     discriminators = (literal.box_discriminator, literal.picture_discriminator)
-    optimizer = torch.optim.Adam([p for discriminator in discriminators for p in discriminator.parameters()], 1e-3, literal.config.adam_betas)
+    optimizer = torch.optim.Adam(
+        [p for discriminator in discriminators for p in discriminator.parameters()], 1e-3, literal.config.adam_betas
+    )
     for start in (0, 2, 4):
         image, mask = batch.image[start : start + 2], batch.mask[start : start + 2]
         with torch.no_grad():
@@ -117,7 +119,9 @@ def test_ca_discriminators_learn_as_if_each_batch_were_painted_by_itself() -> No
         optimizer.step()
 
     assert losses["discriminator"] == pytest.approx(loss.item(), rel=1e-4)
-    for discriminator, expected in zip((recipe.box_discriminator, recipe.picture_discriminator), discriminators, strict=True):
+    for discriminator, expected in zip(
+        (recipe.box_discriminator, recipe.picture_discriminator), discriminators, strict=True
+    ):
         for name, value in discriminator.state_dict().items():
             torch.testing.assert_close(value, expected.state_dict()[name], rtol=1e-4, atol=1e-6)
 
