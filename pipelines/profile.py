@@ -30,19 +30,47 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
 
-def resolved(name: str) -> dict[str, Any]:
+def committed_params() -> dict[str, Any]:
+    """The parameters of the last commit, which every profile starts from."""
+    source = f"{PARAMS_PATH} of the last commit"
+    values: dict[str, Any] = parse_yaml(_committed(), source)
+    config_from_mapping(Config, values, source)
+    return values
+
+
+def resolved(name: str, base: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[str, Any]:
     """All parameters of a profile, as plain mappings.
+
+    Args:
+        name: of a file in `profiles/`, without `.yaml`.
+        base: a whole `params.yaml`, what the profile changes.
+        above: profiles that are being resolved and extend this one.
 
     Raises:
         UserError: no such profile, a circle of them, or any value that `params.yaml` could not have; names file and path.
     """
-    base = parse_yaml(_committed(), f"{PARAMS_PATH} of the last commit")
-    config_from_mapping(Config, base, f"{PARAMS_PATH} of the last commit")
-    return _resolved(name, base, ())
+    path = PROFILES / f"{name}.yaml"
+    if name not in profile_names():
+        raise UserError(f"{path} does not exist; known profiles are {', '.join(profile_names())}")
+    if name in above:
+        raise UserError(f"{path}: extends: {' -> '.join((*above, name))} goes in a circle")
+    changes = read_yaml(path)
+    if not isinstance(changes, dict):
+        raise ConfigError([f"top level: expected a mapping, got {changes!r}"], str(path))
+    parent = changes.pop(EXTENDS, None)
+    problems: list[str] = []
+    values = _merged(base if parent is None else resolved(str(parent), base, (*above, name)), changes, "", problems)
+    recipes = values.get("recipes")
+    if isinstance(recipes, dict):
+        values["recipes"] = {recipe: _variant(recipes, recipe, (), problems) for recipe in recipes}
+    if problems:
+        raise ConfigError(problems, str(path))
+    config_from_mapping(Config, values, str(path))
+    return values
 
 
 def apply(name: str) -> Iterator[str]:
-    """Writes a profile to `params.yaml`; yields the lines of a unified diff.
+    """Writes a profile to `params.yaml`; returns the lines of a unified diff.
 
     Raises:
         UserError: see `resolved`; or `params.yaml` has changes that would be lost.
@@ -83,32 +111,8 @@ def _committed() -> str:
 
 
 def _whole_text(name: str) -> str:
-    head = (
-        f"# {PROFILES / name}.yaml, resolved by `make profile PROFILE={name}`; `git checkout {PARAMS_PATH}` takes it back.\n"
-    )
-    return head + edited_yaml(_committed(), resolved(name))
-
-
-def _resolved(name: str, base: dict[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
-    path = PROFILES / f"{name}.yaml"
-    if name not in profile_names():
-        raise UserError(f"{path} does not exist; known profiles are {', '.join(profile_names())}")
-    if name in above:
-        raise UserError(f"{path}: extends: {' -> '.join((*above, name))} goes in a circle")
-    changes = read_yaml(path)
-    if not isinstance(changes, dict):
-        raise ConfigError([f"top level: expected a mapping, got {changes!r}"], str(path))
-    parent = changes.pop(EXTENDS, None)
-    values = base if parent is None else _resolved(str(parent), base, (*above, name))
-    problems: list[str] = []
-    values = _merged(values, changes, "", problems)
-    if isinstance(values.get("recipes"), dict):
-        recipes = values["recipes"]
-        values["recipes"] = {recipe: _variant(recipes, recipe, (), problems) for recipe in recipes}
-    if problems:
-        raise ConfigError(problems, str(path))
-    config_from_mapping(Config, values, str(path))
-    return values
+    head = f"# Resolved from {PROFILES / name}.yaml; `git checkout {PARAMS_PATH}` takes it back.\n"
+    return head + edited_yaml(_committed(), resolved(name, committed_params()))
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Any]:

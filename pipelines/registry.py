@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
 from pipelines.fingerprint import benchmark_fingerprint
@@ -16,8 +17,25 @@ BENCHMARK_TAG = "pennet.benchmark"
 """The same for all runs that were scored on the same images and masks with the same settings: filter by it, then compare."""
 WEIGHTS_TAG = "pennet.weights"
 """SHA-256 of a version's weights: a run that was trained again gets a version of its own."""
-REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "opencv-python-headless"]
+REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "pydantic"]
 """What the registered model needs to load and inpaint."""
+
+
+def experiment(name: str, uri: str) -> Any:
+    """The experiment of that name, made if there is none.
+
+    A new one in an SQLite store keeps its artifacts beside the store: MLflow would put them into the folder that it happens
+    to run in, which for a study is one that people delete.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.engine import make_url
+
+    if uri.startswith("sqlite") and mlflow.get_experiment_by_name(name) is None:
+        artifacts = Path(make_url(uri).database or "").absolute().parent / "mlruns" / name
+        with contextlib.suppress(MlflowException):  # another training was faster
+            mlflow.create_experiment(name, artifact_location=str(artifacts))
+    return mlflow.set_experiment(name)
 
 
 def test_values(report: Report) -> dict[str, float]:

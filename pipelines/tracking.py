@@ -23,7 +23,7 @@ from pipelines import layout
 from pipelines.fingerprint import Fingerprint, benchmark_fingerprint, run_fingerprint
 from pipelines.params import read_yaml
 from pipelines.provenance import provenance
-from pipelines.registry import BENCHMARK_TAG, register, test_statuses, test_values
+from pipelines.registry import BENCHMARK_TAG, experiment, register, test_statuses, test_values
 
 # MLflow's own patience with a server that does not answer is four minutes; a training waits half a minute at most.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -182,9 +182,9 @@ def _find_run(dataset: str, fingerprint: Fingerprint, tracking: TrackingConfig) 
 
     _check_sqlite(tracking.uri)
     mlflow.set_tracking_uri(tracking.uri)
-    experiment = mlflow.set_experiment(f"{tracking.experiment}-{dataset}")
+    known = experiment(f"{tracking.experiment}-{dataset}", tracking.uri)
     found = mlflow.MlflowClient().search_runs(
-        [experiment.experiment_id], f"tags.`{FINGERPRINT_TAG}` = '{fingerprint.run}'", max_results=1
+        [known.experiment_id], f"tags.`{FINGERPRINT_TAG}` = '{fingerprint.run}'", max_results=1
     )
     return found[0] if found else None
 
