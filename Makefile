@@ -71,6 +71,10 @@ ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C; GPU_SLOTS=N trainings at once
 	$(PY) -m pipelines.serve --port $(PREFECT_PORT) $(if $(GPU_SLOTS),--gpu-slots $(GPU_SLOTS))
 
+.PHONY: profile
+profile: $(STAMP) ## put profiles/PROFILE.yaml into params.yaml and show what it changes
+	$(BIN)/python -m pipelines.profile $(PROFILE)
+
 .PHONY: study
 study: $(STAMP) ## run profiles/PROFILE.yaml in a folder of its own, results in reports/studies/PROFILE
 	$(PY) -m pipelines.study $(PROFILE)

@@ -1,4 +1,4 @@
-"""The command line of the library: `pennet inpaint`, `pennet pack`, `pennet evaluate`."""
+"""The command line of the library: `pennet inpaint`, `pennet mask`, `pennet pack`, `pennet evaluate`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from pennet.errors import UserError
 from pennet.extras import require
+from pennet.masks import KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,13 +54,34 @@ def inpaint(
         from pennet.inference import inpaint as fill
         from pennet.seeding import choose_device
 
-        if output.suffix.lower() != ".png":
-            raise UserError(f"{output}: the result is a PNG; choose a name that ends in .png")
+        _check_png(output)
         picture, hole = read_rgb(image), read_mask(mask)
         if not hole.any():
             raise UserError(f"{mask}: no hole (no white pixel); paint white what is to be filled")
         generator = load_generator(model).to(choose_device(device))
         save_png(output, fill(generator, picture, hole))
+    except (UserError, OSError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def mask(
+    kind: Annotated[str, typer.Argument(help=f"{', '.join(kind.name for kind in KINDS)}.")],
+    output: Annotated[Path, typer.Argument(help="Where the mask goes (PNG); white = hole.")],
+    height: Annotated[int, typer.Option(min=1, help="Pixels.")] = 256,
+    width: Annotated[int, typer.Option(min=1, help="Pixels.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Of the kinds that are drawn at random.")] = 0,
+) -> None:
+    """Draw a mask of a kind that methods are trained or tested with."""
+    try:
+        import numpy as np
+
+        from pennet.masks import mask_function
+        from pennet.pictures import save_png
+
+        _check_png(output)
+        hole = mask_function(kind)(np.random.default_rng(seed), height, width)
+        save_png(output, np.repeat(255 * hole[..., None], 3, axis=2))
     except (UserError, OSError) as error:
         _fail(str(error))
 
@@ -155,6 +177,11 @@ def _dataset_name(text: str) -> str:
     """The nearest name that params.yaml takes."""
     name = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
     return name if name[:1].isalpha() else f"photos_{name}".rstrip("_")
+
+
+def _check_png(output: Path) -> None:
+    if output.suffix.lower() != ".png":
+        raise UserError(f"{output}: the result is a PNG; choose a name that ends in .png")
 
 
 def _fail(message: str) -> NoReturn:

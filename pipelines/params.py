@@ -7,7 +7,8 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,15 +29,63 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ConfigError: no such file, or not YAML.
     """
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as error:
+        raise ConfigError([f"no such file in {Path.cwd()}; run from the repository's root"], str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"not YAML: {error}"], str(path)) from error
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """As `read_yaml`, of a text that a message calls `source`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError([f"no such file in {Path.cwd()}; run from the repository's root"], str(path)) from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"not YAML: {error}"], str(path)) from error
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ConfigError([f"not YAML: {error}"], source) from error
+
+
+def edited_yaml(text: str, values: Mapping[str, Any]) -> str:
+    """A YAML text with other values; comments and layout stay where the keys stay."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True  # type: ignore[assignment]
+    yaml.width = 125  # type: ignore[assignment]
+    document = yaml.load(text)
+    _edit(document, values)
+    edited = StringIO()
+    yaml.dump(document, edited)
+    return edited.getvalue()
+
+
+def _edit(document: Any, values: Mapping[str, Any]) -> None:
+    """Makes a mapping that knows its comments equal to a plain one."""
+    for key in [key for key in document if key not in values]:
+        del document[key]
+    for key, value in values.items():
+        known = document.get(key)
+        # One that merges others (`<<`) would follow their changes: it is written out.
+        if isinstance(value, Mapping) and isinstance(known, Mapping) and not getattr(known, "merge", None):
+            _edit(known, value)
+        elif known != value or isinstance(value, Mapping):
+            document[key] = _with_layout(value)
+
+
+def _with_layout(value: Any) -> Any:
+    """Plain values as `params.yaml` lays them out: a line a key, lists in brackets, no anchors."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        return CommentedMap({key: _with_layout(inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        items = CommentedSeq(value)
+        items.fa.set_flow_style()
+        return items
+    return value
 
 
 def write_yaml(path: Path, value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pennet.config import TrackingConfig
 from pipelines.fingerprint import Identity, digest
 from pipelines.provenance import provenance
-from pipelines.store import check_sqlite
+from pipelines.store import check_sqlite, experiment
 
 IDENTITY_TAG = "pennet.identity"
 """Digest of what decides the weights, or of what a classical method is."""
@@ -24,9 +24,9 @@ def find_run(dataset: str, identity: Identity, benchmark: Identity | None, track
 
     check_sqlite(tracking.uri)
     mlflow.set_tracking_uri(tracking.uri)
-    experiment = mlflow.set_experiment(f"{tracking.experiment}-{dataset}")
+    experiment_id = experiment(f"{tracking.experiment}-{dataset}", tracking.uri).experiment_id
     found = mlflow.MlflowClient().search_runs(
-        [experiment.experiment_id], f"tags.`{IDENTITY_TAG}` = '{digest(identity)}'", order_by=["attributes.start_time DESC"]
+        [experiment_id], f"tags.`{IDENTITY_TAG}` = '{digest(identity)}'", order_by=["attributes.start_time DESC"]
     )
     if benchmark is None:
         return found[0] if found else None

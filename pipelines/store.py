@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 from pipelines.loopback import without_proxy
 
@@ -47,6 +48,23 @@ def check_sqlite(uri: str) -> None:
     except sqlite3.DatabaseError as error:
         damaged = "; move it away: a new record is made from the last results" if "not a database" in str(error) else ""
         raise OSError(f"{path}: {error}{damaged}") from error
+
+
+def experiment(name: str, uri: str) -> Any:
+    """The experiment of that name, made if there is none.
+
+    A new one in an SQLite store keeps its artifacts beside the store: MLflow would put them into the folder that it happens
+    to run in, which for a study is one that people delete.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.engine import make_url
+
+    if uri.startswith("sqlite") and mlflow.get_experiment_by_name(name) is None:
+        artifacts = Path(make_url(uri).database or "").absolute().parent / "mlruns" / name
+        with contextlib.suppress(MlflowException):  # another training was faster
+            mlflow.create_experiment(name, artifact_location=str(artifacts))
+    return mlflow.set_experiment(name)
 
 
 def warn(message: str) -> None:

@@ -1,24 +1,27 @@
 """Runs a profile in a folder of its own and keeps its results: `make study PROFILE=ablation`.
 
-A study is a clone of the last commit in `.studies/PROFILE/`, with the profile as its `params.yaml`, so that the project's
-own parameters, lock file and reports stay as they are. It shares DVC's cache and the MLflow store, goes on where it was
-interrupted, and leaves its tables and pictures in `reports/studies/PROFILE/`, for git.
+A study is a clone of the last commit in `.studies/PROFILE/`, with the resolved profile as its `params.yaml`, so that the
+project's own parameters, lock file and reports stay as they are. It shares DVC's cache and the MLflow store, goes on where
+it was interrupted, and leaves its tables and pictures in `reports/studies/PROFILE/`, for git.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from pennet.atomic import replacing_folder
 from pennet.errors import UserError
 from pipelines import layout
-from pipelines.params import PARAMS_PATH, load_params, read_yaml, write_yaml
+from pipelines.params import PARAMS_PATH, write_yaml
 from pipelines.process import child
+from pipelines.profile import committed_params, refuse_changes_of_ones_own, resolved
+from pipelines.provenance import CHANGES_NO_RESULT
+from pipelines.repository import git
 
-PROFILES = Path("profiles")
 LOCK = "dvc.lock"
 SQLITE = "sqlite:///"
 
@@ -27,31 +30,26 @@ def run(profile: str) -> None:
     """Runs every stage of a profile and copies its comparison.
 
     Raises:
-        UserError: no such profile, changes that are not committed, or a stage that failed.
+        UserError: no such profile, a wrong value in it, changes that are not committed, or a stage that failed.
     """
-    source = PROFILES / f"{profile}.yaml"
-    if not source.exists():
-        known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
-        raise UserError(f"{source} does not exist; known profiles are {known}")
-    config = load_params(source)
-    if changes := _git("status", "--porcelain", "--untracked-files=no"):
-        raise UserError(f"not committed: {', '.join(line.strip() for line in changes.splitlines())}; a study is of a commit")
+    params = resolved(profile, committed_params())
+    refuse_changes_of_ones_own()
+    results = [f":!{path}" for path in (*CHANGES_NO_RESULT, PARAMS_PATH)]
+    if changes := git("status", "--porcelain", "--untracked-files=no", "--", ".", *results).splitlines():
+        raise UserError(f"not committed: {', '.join(line.strip() for line in changes)}; a study is of a commit")
     folder = layout.study_dir(profile)
-    _check_out(folder, _git("rev-parse", "HEAD"))
-    write_yaml(folder / PARAMS_PATH, _in_this_store(read_yaml(source)))
+    _check_out(folder, git("rev-parse", "HEAD").strip())
+    write_yaml(folder / PARAMS_PATH, _with_the_projects_files(params))
 
     for command in ([sys.executable, "-m", "dvc", "repro"], [sys.executable, "-m", "pipelines.record"]):
         with child(command, cwd=folder) as process:
             if status := process.wait():
                 raise UserError(f"{' '.join(command[-2:])} ended with exit status {status} in {folder}; mend it, run again")
-    for dataset in config.datasets:
+    for dataset in params["datasets"]:
         target = layout.study_report_dir(profile, dataset)
-        fresh = target.with_name(f".{target.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        for kept in (layout.comparison_dir(dataset), layout.plots_dir(dataset)):
-            shutil.copytree(folder / kept, fresh / kept.name)
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
+        with replacing_folder(target) as fresh:
+            for kept in (layout.comparison_dir(dataset), layout.plots_dir(dataset)):
+                shutil.copytree(folder / kept, fresh / kept.name)
         print(f"{profile} on {dataset}: {target / 'comparison' / 'comparison.md'}")
 
 
@@ -61,9 +59,9 @@ def _check_out(folder: Path, commit: str) -> None:
     known = lock.read_text() if lock.exists() else None
     if not (folder / ".git").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _git("clone", "--quiet", "--no-checkout", str(Path.cwd()), str(folder))
-    _git("-C", str(folder), "fetch", "--quiet", str(Path.cwd()), commit)
-    _git("-C", str(folder), "checkout", "--quiet", "--force", "--detach", commit)
+        git("clone", "--quiet", "--no-checkout", str(Path.cwd()), str(folder))
+    git("-C", str(folder), "fetch", "--quiet", str(Path.cwd()), commit)
+    git("-C", str(folder), "checkout", "--quiet", "--force", "--detach", commit)
     if known is not None:
         lock.write_text(known)
     cache = str(Path(".dvc/cache").absolute())
@@ -71,19 +69,16 @@ def _check_out(folder: Path, commit: str) -> None:
         process.wait()
 
 
-def _in_this_store(params: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """A store that the profile names relative to its folder is the project's own."""
-    uri = params["tracking"]["uri"]
+def _with_the_projects_files(params: dict[str, Any]) -> dict[str, Any]:
+    """Paths that the parameters name relative to the project stay the project's own: its store, archives that git lacks."""
+    sources = {
+        name: source if "://" in source["archive"] else source | {"archive": str(Path(source["archive"]).absolute())}
+        for name, source in params["sources"].items()
+    }
+    tracking, uri = params["tracking"], params["tracking"]["uri"]
     if uri.startswith(SQLITE):
-        params["tracking"]["uri"] = SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
-    return params
-
-
-def _git(*arguments: str) -> str:
-    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise UserError(f"git {arguments[0]} failed: {result.stderr.strip()}")
-    return result.stdout.strip()
+        tracking = tracking | {"uri": SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())}
+    return params | {"sources": sources, "tracking": tracking}
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from pennet.cli import app
 from pennet.config import NAME_PATTERN, SourceConfig, config_from_mapping
+from pennet.data.images import read_mask
+from pennet.masks import KINDS, mask_function
 from pennet.metrics import pixel
 from pennet.metrics.report import read_report
 from tests.metrics.samples import noisy, pictures
@@ -258,3 +260,19 @@ def test_pack_suggests_what_params_yaml_takes(tmp_path: Path, stem: str, name: s
     assert suggested["datasets"] == [name]
     assert re.fullmatch(NAME_PATTERN, name)
     assert config_from_mapping(SourceConfig, suggested["sources"][name]).archive == str(archive)
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_mask_is_drawn_as_inpaint_reads_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "mask.png"
+    command = ["mask", kind, str(path), "--height", "40", "--width", "56", "--seed", "3"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert np.array_equal(read_mask(path), mask_function(kind)(np.random.default_rng(3), 40, 56))
+
+
+def test_mask_of_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["mask", "square", str(tmp_path / "mask.png")])
+    assert result.exit_code == 1
+    assert "unknown kind of mask 'square'; known are centre, rotated_square" in result.output
+    assert list(tmp_path.iterdir()) == []

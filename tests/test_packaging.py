@@ -21,7 +21,7 @@ from PIL import Image
 from pennet.config import MethodConfig
 from pennet.errors import UserError
 from pennet.extras import require
-from pennet.inference import save_generator
+from pennet.generator_files import save_generator
 from pennet.methods import build_generator
 from tests.configs import small_ca, small_gntipt, small_recipe
 from tests.project import ROOT

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -183,20 +183,20 @@ class Config(Section):
     tracking: TrackingConfig
 
     def limits(self) -> Limits:
-        yield from _names("datasets", self.datasets, self.sources)
-        yield from _names("methods.learned", self.methods.learned, self.recipes)
-        yield from _names("methods.classical", self.methods.classical, classical_methods())
-        yield from _names("seeds", self.seeds, self.seeds)
+        yield from _names("datasets", self.datasets, "an entry of sources", self.sources)
+        yield from _names("methods.learned", self.methods.learned, "an entry of recipes", self.recipes)
+        yield from _names("methods.classical", self.methods.classical, "a classical method", classical_methods())
         yield bool(self.datasets), "datasets", "names no data set"
         yield bool(self.seeds), "seeds", "names no seed"
+        yield len(set(self.seeds)) == len(self.seeds), "seeds", "names one twice"
         for name in self.methods.learned:
             if name in self.recipes:
                 for why in self.recipes[name].mismatches_with(self.prepare.image_size_px, name):
                     yield False, "prepare.image_size_px", why
 
 
-def _names(key: str, names: Sequence[Any], known: Iterable[Any]) -> Limits:
+def _names(key: str, names: Sequence[str], what: str, known: Collection[str]) -> Limits:
     """A list that names things that there are, each once."""
     yield len(set(names)) == len(names), key, "names one twice"
     for name in names:
-        yield name in known, key, f"names {name!r}, which is not one of {', '.join(map(str, known))}"
+        yield name in known, key, f"names {name!r}, which is not {what} ({', '.join(known)})"

@@ -1,32 +1,67 @@
+"""Kinds of masks: what all of them promise, and what each of them is."""
+
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
-from pennet.data.masks import (
-    IRREGULAR_BINS,
-    _stroke,
-    box_and_free_form,
-    centre_square,
-    free_form,
-    irregular,
-    jittered_box,
-    rotated_square,
-)
+from pennet.errors import UserError
+from pennet.masks import KINDS, mask_function, mask_kind, numbered_mask
+from pennet.masks.bins import HOLE_BINS
+from pennet.masks.centre import centre_square
+from pennet.masks.free_form import free_form, stroke
+from pennet.masks.irregular import irregular
+from pennet.masks.jittered_box import jittered_box
+from pennet.masks.rotated_square import rotated_square
+
+NAMES = [kind.name for kind in KINDS]
+SMALLEST_SIDE_PX = {"irregular": 16}
+"""From which side on every mask of a kind can be drawn, where that is not a pixel."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_every_mask_has_a_hole_and_a_known_pixel_and_repeats(name: str, data: st.DataObject) -> None:
+    sides = st.integers(SMALLEST_SIDE_PX.get(name, 1), 80)
+    height, width, seed = data.draw(sides), data.draw(sides), data.draw(st.integers(0, 2**32 - 1))
+    draw = mask_function(name)
+    mask = draw(np.random.default_rng(seed), height, width)
+    assert mask.shape == (height, width)
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) == ({0, 1} if mask.size > 1 else {1})
+    assert np.array_equal(mask, draw(np.random.default_rng(seed), height, width))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbered_mask_depends_on_seed_and_index_alone(name: str) -> None:
+    mask = numbered_mask(name, 7, 4, 64, 64)
+    assert np.array_equal(mask, numbered_mask(name, 7, 4, 64, 64))
+    if name != "centre":  # of which there is only one
+        assert not np.array_equal(mask, numbered_mask(name, 8, 4, 64, 64))
+        assert not np.array_equal(mask, numbered_mask(name, 7, 10, 64, 64))
+
+
+def test_unknown_kind_is_named_with_those_there_are() -> None:
+    with pytest.raises(UserError, match=re.escape(f"unknown kind of mask 'center'; known are {', '.join(NAMES)}")):
+        mask_kind("center")
+
+
+def test_importing_the_list_draws_in_nothing_heavy() -> None:
+    code = "import sys, pennet.masks; print(sorted(set(sys.modules) & {'numpy', 'PIL', 'torch', 'cv2'}))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "[]"
 
 
 def test_centre_square_is_a_quarter_of_the_picture_in_its_middle() -> None:
-    mask = centre_square(64, 64)
+    mask = centre_square(np.random.default_rng(0), 64, 64)
     assert mask[16:48, 16:48].all()
     assert mask.sum() == 32 * 32
-
-
-@pytest.mark.parametrize("size", [(64, 64), (33, 57), (128, 64)])
-def test_rotated_square_is_binary_and_always_has_hole_and_known_pixels(size: tuple[int, int]) -> None:
-    for seed in range(200):
-        mask = rotated_square(np.random.default_rng(seed), *size)
-        assert mask.shape == size
-        assert mask.dtype == np.uint8
-        assert set(np.unique(mask)) == {0, 1}
 
 
 def test_rotated_square_has_half_the_side() -> None:
@@ -46,38 +81,6 @@ def test_rotated_square_is_spread_over_the_whole_picture_and_both_ways() -> None
     np.testing.assert_allclose(mean, mean.T, atol=0.06)
 
 
-def test_rotated_square_depends_on_nothing_but_its_generator() -> None:
-    first, second = (rotated_square(np.random.default_rng(5), 64, 64) for _ in range(2))
-    assert np.array_equal(first, second)
-
-
-@pytest.mark.parametrize("function", [jittered_box, free_form, box_and_free_form])
-@pytest.mark.parametrize("size", [(64, 64), (48, 80), (256, 256)])
-def test_training_masks_are_binary_and_repeat(function, size: tuple[int, int]) -> None:
-    for seed in range(50):
-        mask = function(np.random.default_rng(seed), *size)
-        assert mask.shape == size
-        assert mask.dtype == np.uint8
-        assert set(np.unique(mask)) == {0, 1}
-        assert np.array_equal(mask, function(np.random.default_rng(seed), *size))
-
-
-@pytest.mark.parametrize("function", [rotated_square, jittered_box, free_form, box_and_free_form])
-@pytest.mark.parametrize("size", [(1, 2), (2, 1), (1, 9), (2, 2), (3, 2), (3, 3), (5, 1), (7, 4)])
-def test_masks_of_tiny_pictures_have_hole_and_known_pixels(function, size: tuple[int, int]) -> None:
-    assert set(np.unique(centre_square(*size))) == {0, 1}
-    for seed in range(100):
-        mask = function(np.random.default_rng(seed), *size)
-        assert mask.shape == size
-        assert set(np.unique(mask)) == {0, 1}
-
-
-@pytest.mark.parametrize("function", [rotated_square, jittered_box, free_form, box_and_free_form])
-def test_the_only_pixel_of_a_picture_is_hole(function) -> None:
-    assert function(np.random.default_rng(0), 1, 1) == 1
-    assert centre_square(1, 1) == 1
-
-
 def test_strokes_have_four_to_eleven_vertices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted where they are drawn: a line through them all."""
     from PIL import ImageDraw
@@ -91,7 +94,7 @@ def test_strokes_have_four_to_eleven_vertices(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "line", counting)
     for seed in range(300):
-        _stroke(np.random.default_rng(seed), 64, 64)
+        stroke(np.random.default_rng(seed), 64, 64)
     assert set(counts) == set(range(4, 12))
 
 
@@ -121,20 +124,27 @@ def test_free_form_strokes_are_spread_and_scale_with_the_picture() -> None:
 def test_a_stroke_is_as_wide_as_its_brush() -> None:
     """The largest disc inside a stroke is its brush, 12 to 40 px of 256, or more where it crosses itself."""
     widths = [
-        2 * distance_transform_edt(np.pad(_stroke(np.random.default_rng(seed), 256, 256), 1)).max() for seed in range(200)
+        2 * distance_transform_edt(np.pad(stroke(np.random.default_rng(seed), 256, 256), 1)).max() for seed in range(200)
     ]
     assert np.percentile(widths, 5) >= 11
     assert 24 <= np.percentile(widths, 25) <= 40
 
 
-@pytest.mark.parametrize("size", [(64, 64), (128, 128), (64, 96)])
+@pytest.mark.parametrize("size", [(64, 64), (128, 128), (64, 96), (16, 16)])
 def test_irregular_masks_take_turns_in_their_bins(size: tuple[int, int]) -> None:
     for index in range(18):
-        low, high = IRREGULAR_BINS[index % 6]
-        assert low < irregular(7, index, *size).mean() <= high
+        low, high = HOLE_BINS[index % 6]
+        assert low < numbered_mask("irregular", 7, index, *size).mean() <= high
 
 
-def test_irregular_masks_depend_on_seed_and_index_alone() -> None:
-    assert np.array_equal(irregular(7, 4, 64, 64), irregular(7, 4, 64, 64))
-    assert not np.array_equal(irregular(7, 4, 64, 64), irregular(8, 4, 64, 64))
-    assert not np.array_equal(irregular(7, 4, 64, 64), irregular(7, 10, 64, 64))
+def test_irregular_training_masks_come_from_every_bin_alike() -> None:
+    ratios = np.array([irregular(np.random.default_rng(seed), 32, 32).mean() for seed in range(600)])
+    shares = np.array([hole_bin.holds(ratios).mean() for hole_bin in HOLE_BINS])
+    assert shares.sum() == pytest.approx(1)
+    np.testing.assert_allclose(shares, 1 / 6, atol=0.05)  # 3 standard deviations of a binomial
+
+
+def test_irregular_masks_of_pictures_that_are_too_small_are_refused() -> None:
+    with pytest.raises(UserError, match=r"no free-form mask of 2x3 px has a hole ratio from .*; use larger images"):
+        for index in range(6):
+            numbered_mask("irregular", 0, index, 3, 2)

@@ -54,3 +54,39 @@ def test_initialise_reaches_the_learned_weight_behind_spectral_norm() -> None:
     after = discriminator.convs[0].parametrizations.weight.original
     assert not torch.equal(before, after)
     assert after.std().item() == pytest.approx(0.02, rel=0.2)
+
+
+def test_initialise_draws_transposed_convolutions_too() -> None:
+    """`kaiming` keeps the variance of what a leaky rectifier of slope 0.2 passes on, whatever the stride and the groups."""
+    for channels, kernel, stride, groups in ((128, 4, 2, 1), (128, 3, 1, 1), (256, 4, 2, 2)):
+        torch.manual_seed(0)
+        layer = torch.nn.ConvTranspose2d(channels, 64, kernel, stride, groups=groups)
+        initialise(layer, "kaiming")
+        assert not layer.bias.any()
+        x = torch.nn.functional.leaky_relu(torch.randn(4, channels, 24, 24), 0.2)
+        painted = layer(x)[..., 4:-4, 4:-4]  # at the edge fewer products meet
+        assert painted.var().item() == pytest.approx(1, rel=0.1)
+        initialise(layer, "normal")
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [torch.nn.Linear(5, 3), torch.nn.BatchNorm2d(4), torch.nn.GroupNorm(2, 4), torch.nn.InstanceNorm2d(4, affine=True)],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("kind", ["normal", "kaiming"])
+def test_initialise_leaves_other_layers_as_pytorch_starts_them(layer: torch.nn.Module, kind: str) -> None:
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    torch.manual_seed(0)
+    first = torch.rand(1)
+    torch.manual_seed(0)
+    initialise(torch.nn.Sequential(layer, torch.nn.ReLU()), kind)
+    assert torch.equal(torch.rand(1), first)  # nothing drawn: the other layers' weights do not depend on this one
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+
+
+def test_initialise_refuses_a_parametrization_that_it_does_not_know() -> None:
+    conv = torch.nn.utils.parametrizations.weight_norm(torch.nn.Conv2d(3, 4, 3))
+    with pytest.raises(TypeError, match="no weight of its own to draw"):
+        initialise(conv, "normal")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pennet.data.masks import irregular
+from pennet.masks import numbered_mask
 from pennet.models.pennet import AttentionTransferNetwork, PENNet
 
 
@@ -109,7 +109,9 @@ def flat_grey_filled_by(mode: str, masks: torch.Tensor) -> tuple[torch.Tensor, i
 def test_paper_mode_survives_the_irregular_masks_that_starve_the_released_mode() -> None:
     """Where no key is left, the release's weights of 1e-8 put a map out; paper mode keeps it."""
     torch.manual_seed(0)
-    masks = torch.from_numpy(np.stack([irregular(7, i, 256, 256) for i in range(48)])[:, None].astype(np.float32))
+    masks = torch.from_numpy(
+        np.stack([numbered_mask("irregular", 7, i, 256, 256) for i in range(48)])[:, None].astype(np.float32)
+    )
     assert masks.mean(dim=(1, 2, 3)).max() > 0.5
     least, num_starved = flat_grey_filled_by("paper", masks)
     assert least > 0.2

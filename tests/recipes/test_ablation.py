@@ -1,17 +1,25 @@
 """The ablation profile: each variant differs from the full PEN-Net in one part, and learns."""
 
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from pennet.config import PENNetConfig
+from pennet.config import Config, PENNetConfig, config_from_mapping
 from pennet.methods import build_recipe
-from pipelines.params import load_params
+from pipelines import profile
+from pipelines.params import read_yaml
+from tests.project import ROOT
 from tests.recipes.test_pennet_recipe import make_batch
 
-PROFILE = load_params(Path(__file__).parents[2] / "profiles/ablation.yaml")
+
+@pytest.fixture(scope="module")
+def ablation() -> Config:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return config_from_mapping(Config, profile.resolved("ablation", read_yaml(ROOT / "params.yaml")))
+
+
 CHANGES = {
     "no_attention": {"attention_levels": "none"},
     "deepest_attention": {"attention_levels": "deepest"},
@@ -22,21 +30,21 @@ CHANGES = {
 }
 
 
-def test_profile_holds_the_full_network_and_every_variant() -> None:
-    assert PROFILE.methods.learned == ["pennet", *CHANGES]
+def test_profile_holds_the_full_network_and_every_variant(ablation: Config) -> None:
+    assert ablation.methods.learned == ["pennet", *CHANGES]
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_variant_differs_from_the_full_network_in_one_part(name: str) -> None:
-    full, variant = asdict(PROFILE.recipes["pennet"]), asdict(PROFILE.recipes[name])
+def test_variant_differs_from_the_full_network_in_one_part(ablation: Config, name: str) -> None:
+    full, variant = asdict(ablation.recipes["pennet"]), asdict(ablation.recipes[name])
     assert {key: value for key, value in variant.items() if value != full[key]} == CHANGES[name]
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_variant_learns_something_else_than_the_full_network(name: str) -> None:
+def test_variant_learns_something_else_than_the_full_network(ablation: Config, name: str) -> None:
     batch, losses = make_batch(), {}
     for recipe_name in ("pennet", name):
-        config = PROFILE.recipes[recipe_name]
+        config = ablation.recipes[recipe_name]
         assert isinstance(config, PENNetConfig)
         torch.manual_seed(0)
         small = replace(config, base_width=8, discriminator_width=4)

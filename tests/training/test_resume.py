@@ -29,7 +29,8 @@ seed = 3
 train = TrainConfig(steps=steps, minutes=0.0, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True,
                     quarter_turns=True, colour_jitter=0.1, log_every_steps=2,
                     sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
-recipe = PENNetConfig(method="pennet", num_levels=3, base_width=4, attention_mode="paper", attention_levels="all",
+recipe = PENNetConfig(method="pennet", training_mask="rotated_square", num_levels=3, base_width=4,
+                      attention_mode="paper", attention_levels="all",
                       affinity="cosine", softmax_scale=10.0, valid_threshold=0.1, dilations=[1, 2],
                       discriminator_width=4, discriminator_strides=[2, 2, 2, 1],
                       initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,

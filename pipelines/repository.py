@@ -1,0 +1,34 @@
+"""git, with one clear message where it cannot help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from pennet.errors import UserError
+
+
+def git(*arguments: str) -> str:
+    """What a git command prints, run here.
+
+    Raises:
+        UserError: git is not installed, this is no repository or one of another user's, or the command failed.
+    """
+    here = Path.cwd()
+    try:
+        result = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"}
+        )
+    except FileNotFoundError as error:
+        raise UserError("git is not installed; profiles and studies start from the last commit, so install it") from error
+    if result.returncode == 0:
+        return result.stdout
+    message = result.stderr.strip()
+    if "not a git repository" in message:
+        raise UserError(f"{here} is not a git repository; clone the project, or `git init`, `git add .` and `git commit`")
+    if "dubious ownership" in message:
+        raise UserError(f"{here} belongs to another user; run `git config --global --add safe.directory {here}`")
+    if "HEAD" in arguments[-1] and ("unknown revision" in message or "invalid object name" in message):
+        raise UserError(f"{here} has no commit yet; commit what there is first")
+    raise UserError(f"git {arguments[0]} failed: {message}")
