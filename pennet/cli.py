@@ -76,8 +76,8 @@ def mask(
     try:
         import numpy as np
 
+        from pennet.data.picture_files import save_png
         from pennet.masks import mask_function
-        from pennet.pictures import save_png
 
         _check_png(output)
         hole = mask_function(kind)(np.random.default_rng(seed), height, width)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipelines import meaning
 from pipelines.fingerprint import benchmark_content, classical_identity, digest, read_identity, training_identity
 from pipelines.params import load_params
 from tests.project import change_params, make_project, run
 
-PROGRAM = """
-import json
-from pipelines.fingerprint import benchmark_content, classical_identity, training_identity
-from pipelines.params import load_params
-
-config = load_params()
-identities = {method: training_identity("terrain", method, 2019, config) for method in ("pennet", "gntipt")}
-identities |= {method: classical_identity("terrain", method) for method in ("telea", "mean")}
-print(json.dumps(identities | {"benchmark": benchmark_content("terrain", config)}))
-"""
-"""In a process of its own: the code's meaning is read once a process, and it must be the copy's code."""
 _MEAN = '    ClassicalMethod("mean"'
 ANOTHER_METHOD = _MEAN, f'    ClassicalMethod("flat", fill="pennet.classical.mean:fill_with_mean"),\n{_MEAN}'
 
@@ -36,18 +27,31 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def identities(project: Path) -> dict[str, dict[str, str]]:
-    result = run(project, "python", "-c", PROGRAM)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+@pytest.fixture
+def identities(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, dict[str, str]]]:
+    """All identities of the project as its parameters and its code are when it is called."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(meaning, "ROOT", project)
+
+    def read() -> dict[str, dict[str, str]]:
+        forget()
+        config = load_params()
+        found = {method: training_identity("terrain", method, 2019, config) for method in ("pennet", "gntipt")}
+        found |= {method: classical_identity("terrain", method) for method in ("telea", "mean")}
+        return found | {"benchmark": benchmark_content("terrain", config)}
+
+    yield read
+    forget()
 
 
-@pytest.fixture(scope="module")
-def before(project: Path) -> dict[str, dict[str, str]]:
-    return identities(project)
+def forget() -> None:
+    """Code is read once a process."""
+    for cached in (meaning.meaning, meaning._tree, meaning._imported_files):
+        cached.cache_clear()
 
 
-def test_identity_is_readable_and_holds_all_that_decides(before: dict[str, dict[str, str]]) -> None:
+def test_identity_is_readable_and_holds_all_that_decides(identities) -> None:
+    before = identities()
     identity = before["pennet"]
     assert identity["train.steps"] == "4"
     assert identity["recipe.num_levels"] == "3"
@@ -61,14 +65,12 @@ def test_identity_is_readable_and_holds_all_that_decides(before: dict[str, dict[
     assert len({digest(found) for found in before.values()}) == len(before)
 
 
-def test_data_digest_is_of_the_pixels(project: Path, before: dict[str, dict[str, str]], monkeypatch) -> None:
-    import hashlib
-
+def test_data_digest_is_of_the_pixels(project: Path, identities) -> None:
     pictures = np.load(project / "data/prepared/terrain/train.npy")
     expected = hashlib.sha256()
     for picture in pictures:
         expected.update(repr(picture.shape).encode() + picture.tobytes())
-    assert before["pennet"]["data.train"] == expected.hexdigest()
+    assert identities()["pennet"]["data.train"] == expected.hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -89,13 +91,12 @@ def test_data_digest_is_of_the_pixels(project: Path, before: dict[str, dict[str,
         ({"masks": {"seed": 8}}, set()),  # centre masks are the same for every seed, and only content counts
     ],
 )
-def test_identity_changes_with_the_parameters_that_decide(
-    project: Path, before: dict[str, dict[str, str]], changes, changed: set[str]
-) -> None:
+def test_identity_changes_with_the_parameters_that_decide(project: Path, identities, changes, changed: set[str]) -> None:
+    before = identities()
     text = (project / "params.yaml").read_text()
     try:
         change_params(project, changes)
-        after = identities(project)
+        after = identities()
     finally:
         (project / "params.yaml").write_text(text)
     assert {name for name in before if after[name] != before[name]} == changed
@@ -117,25 +118,27 @@ def test_identity_changes_with_the_parameters_that_decide(
     ],
 )  # fmt: skip
 def test_identity_changes_with_the_meaning_of_the_code_that_decides(
-    project: Path, before: dict[str, dict[str, str]], file: str, old: str, new: str, changed: set[str]
+    project: Path, identities, file: str, old: str, new: str, changed: set[str]
 ) -> None:
+    before = identities()
     text = (project / file).read_text()
     assert old in text
     try:
         (project / file).write_text(text.replace(old, new, 1))
-        after = identities(project)
+        after = identities()
     finally:
         (project / file).write_text(text)
     assert {name for name in before if after[name] != before[name]} == changed
 
 
-def test_benchmark_changes_with_a_pixel_of_a_mask(project: Path, before: dict[str, dict[str, str]]) -> None:
+def test_benchmark_changes_with_the_masks(project: Path, identities) -> None:
+    before = identities()
     manifest = project / "data/masks/terrain/manifest.csv"
     text = manifest.read_text()
     try:
         change_params(project, {"masks": {"protocol": "irregular"}})
         assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
-        assert identities(project)["benchmark"] != before["benchmark"]
+        assert identities()["benchmark"] != before["benchmark"]
     finally:
         change_params(project, {"masks": {"protocol": "centre"}})
         assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
