@@ -55,7 +55,7 @@ check: $(STAMP) ## style, types and the rules of the architecture
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(BIN)/lint-imports
+	$(PY) $(BIN)/lint-imports
 
 .PHONY: repro
 repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflow record

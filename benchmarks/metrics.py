@@ -20,9 +20,9 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from pennet.metrics.pixel import Images, l1, psnr
-from pennet.metrics.scoring import Pairs, score_images
-from pennet.metrics.structure import structure
+from pennet.metrics.pixel import L1, PSNR, Images, l1, psnr
+from pennet.metrics.scoring import Measure, Pairs, score_images
+from pennet.metrics.structure import MS_SSIM, SSIM, ms_ssim_variant, structure
 
 
 def ours(fake: Images, real: Images) -> None:
@@ -86,11 +86,12 @@ def speed(images: int, side_px: int, batch_size: int) -> None:
 
 def memory(images: int, side_px: int, batch_size: int) -> None:
     real, fake = _pictures(8, side_px, 0), _pictures(8, side_px, 1)
+    measures = [Measure(metric, None) for metric in (L1, PSNR, SSIM, MS_SSIM.of(ms_ssim_variant(side_px)))]
     for count in (images // 4, images):
         # A copy for every request, as from a file: whatever is kept would show.
         pairs = Pairs([str(i) for i in range(count)], lambda i: fake[i % 8].copy(), lambda i: real[i % 8].copy(), None)
         tracemalloc.start()
-        score_images(pairs, [], batch_size)
+        score_images(pairs, measures, batch_size)
         print(f"  peak while scoring {count:5d} images: {tracemalloc.get_traced_memory()[1] / 2**20:.1f} MiB")
         tracemalloc.stop()
 

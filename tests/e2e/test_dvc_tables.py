@@ -1,7 +1,5 @@
 """What DVC's own commands show of a project in which everything has run."""
 
-import csv
-import io
 import json
 import re
 import shutil
@@ -58,36 +56,37 @@ def test_metrics_hold_nothing_that_changes_from_run_to_run(demo: Path) -> None:
 
 @pytest.fixture(scope="module")
 def experiment(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy with its results committed and one experiment beside them."""
+    """A copy with its results committed, and one experiment after them."""
     copy = tmp_path_factory.mktemp("experiment") / "copy"
     shutil.copytree(demo, copy, symlinks=True)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(copy)]
-    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "add", "dvc.lock", "reports", ".dvc"], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", "Results"], check=True)
-    result = run(copy, "dvc", "exp", "run", "-S", "recipes.gntipt.learning_rate=0.01", timeout=400)
+    changes = ["-S", "train.steps=5", "-S", "evaluate.lpips_nets=[alex]"]  # both methods change, and all columns are there
+    result = run(copy, "dvc", "exp", "run", *changes, timeout=400)
     assert result.returncode == 0, result.stdout + result.stderr
     return copy
 
 
 def test_exp_show_fits_a_terminal_and_shows_both_methods(experiment: Path) -> None:
-    options = ["--no-pager", "--only-changed", "--drop", ".*/"]
+    options = ["--no-pager", "--only-changed", "--drop", ".*/", "--drop", "evaluate"]  # there is no LPIPS before
     shown = show(experiment, "exp", "show", *options)
-    assert max(map(len, shown.splitlines())) <= TERMINAL_COLUMNS
-    header = next(line for line in shown.splitlines() if "Experiment" in line).split()
+    assert max(map(len, shown.splitlines())) <= TERMINAL_COLUMNS, shown
     assert "…" not in shown
-    assert {"gntipt.l1_hole", "gntipt.fid", "recipes.gntipt.learning_rate"} <= set(header)
-    table = list(csv.DictReader(io.StringIO(show(experiment, "exp", "show", "--csv", "--drop", ".*/"))))
-    columns = [name for name in table[0] if re.match(r"(pennet|gntipt)\.", name)]
-    assert columns == [f"{method}.{name}" for method in ("pennet", "gntipt") for name in ("l1_hole", "fid")]
-    changed = [name for name in columns if len({row[name] for row in table}) > 1]
-    assert changed and all(name.startswith("gntipt.") for name in changed)
+    header = set(next(line for line in shown.splitlines() if "Experiment" in line).split())
+    metrics = {f"{method}.{name}" for method in ("pennet", "gntipt") for name in ("l1_hole", "lpips", "fid")}
+    assert header == {"Experiment", "Created", "train.steps"} | metrics
+    values = json.loads((experiment / "reports/terrain/metrics.json").read_text())
+    assert str(values["pennet"]["l1_hole"]) in shown
 
 
-def test_metrics_diff_names_what_an_experiment_has_changed(experiment: Path) -> None:
+def test_metrics_diff_has_a_line_a_change(experiment: Path) -> None:
     header, *rows = show(experiment, "metrics", "diff").splitlines()
     assert header.split() == ["Path", "Metric", "HEAD", "workspace", "Change"]
-    assert rows
-    assert all("gntipt" in row for row in rows)
+    for method in ("pennet", "gntipt"):
+        changed = [row.split()[1] for row in rows if row.startswith(f"reports/terrain/methods/{method}/seed-2019/")]
+        assert "l1_hole" in changed and all(find(name) for name in changed)
+    assert [row.split()[1] for row in rows if "/mean/" in row] == ["lpips_alex"]
 
 
 def test_plots_show_curves_and_metrics(demo: Path) -> None:
@@ -118,4 +117,3 @@ def test_weights_that_appear_are_evaluated_with(demo: Path) -> None:
         assert not any(stage.startswith(("train@", "inpaint")) for stage in status)
     finally:
         weights.unlink()
-    assert (demo / "data/weights/README.md").exists()  # else the folder would be gone, and with it the dependency

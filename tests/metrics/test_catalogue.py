@@ -1,6 +1,7 @@
 """One declaration a metric, and everybody reads it."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,10 @@ def test_catalogue_imports_no_heavy_library() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_metric_touches_its_module_and_the_list_and_no_other_code() -> None:
+    """The seam is the worked example: beside these two files it has its page and its test."""
+    files = [path for folder in ("pennet", "pipelines") for path in (ROOT / folder).rglob("*.py")]
+    knowing = {path.relative_to(ROOT).as_posix() for path in files if re.search("seam", path.read_text(), re.IGNORECASE)}
+    assert knowing == {"pennet/metrics/catalogue.py", "pennet/metrics/seam.py"}
