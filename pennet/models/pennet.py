@@ -18,7 +18,7 @@ from pennet.models.attention import Affinity, fill_holes, rebuild_everywhere
 from pennet.models.output import GeneratorOutput
 
 if TYPE_CHECKING:
-    from pennet.config import PENNetConfig
+    from pennet.config.pennet import PENNetConfig
 
 AttentionMode = Literal["paper", "released"]
 AttentionLevels = Literal["all", "deepest", "none"]
