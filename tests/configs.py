@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennet.config import CAConfig, GntIptConfig, PENNetConfig, TrainConfig
+from pennet.config import TrainConfig
+from pennet.config.ca import CAConfig
+from pennet.config.gntipt import GntIptConfig
+from pennet.config.pennet import PENNetConfig
 
 
 def small_recipe(**changes: Any) -> PENNetConfig:

@@ -4,10 +4,7 @@ No field has a default: `params.yaml` is total, so what a run did can be read in
 says what it means and in which unit, its type which values are possible, `limits` below what concerns several fields.
 """
 
-from pennet.config.ca import CAConfig
-from pennet.config.gntipt import GntIptConfig
 from pennet.config.methods import MethodConfig, recipe_from_mapping
-from pennet.config.pennet import PENNetConfig, smallest_judged_side_px
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN
 from pennet.config.sections import (
     Config,
@@ -26,16 +23,13 @@ from pennet.config.validation import ConfigError, config_from_mapping
 __all__ = [
     "DEVICE_PATTERN",
     "NAME_PATTERN",
-    "CAConfig",
     "Config",
     "ConfigError",
     "EvaluateConfig",
-    "GntIptConfig",
     "InpaintConfig",
     "MasksConfig",
     "MethodConfig",
     "MethodsConfig",
-    "PENNetConfig",
     "PrepareConfig",
     "RuntimeConfig",
     "SourceConfig",
@@ -43,5 +37,4 @@ __all__ = [
     "TrainConfig",
     "config_from_mapping",
     "recipe_from_mapping",
-    "smallest_judged_side_px",
 ]

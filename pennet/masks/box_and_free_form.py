@@ -10,5 +10,5 @@ from pennet.masks.mask import Mask, with_known_pixel
 
 
 def box_and_free_form(rng: np.random.Generator, height: int, width: int) -> Mask:
-    """The jittered box and the strokes together. Source: Yu et al. 2019, section 3.4, and the release."""
+    """The jittered box and the strokes together."""
     return with_known_pixel(rng, jittered_box(rng, height, width) | free_form(rng, height, width))

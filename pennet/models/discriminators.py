@@ -34,7 +34,7 @@ class PatchDiscriminator(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> logits (B, 1, H', W'), one a patch: 27 x 27 for 256 px with the paper's strides.
 
-        The smallest side is `pennet.config.smallest_judged_side_px`.
+        The smallest side is `pennet.config.pennet.smallest_judged_side_px`.
         """
         for conv in self.convs:
             image = F.leaky_relu(conv(image), 0.2)

@@ -19,7 +19,7 @@ from pennet.models.output import GeneratorOutput
 from pennet.models.upsampling import double
 
 if TYPE_CHECKING:
-    from pennet.config import PENNetConfig
+    from pennet.config.pennet import PENNetConfig
 
 AttentionMode = Literal["paper", "released"]
 AttentionLevels = Literal["all", "deepest", "none"]

@@ -19,7 +19,8 @@ from pennet.models.contextual_attention import contextual_attention
 from pennet.models.output import GeneratorOutput
 
 if TYPE_CHECKING:
-    from pennet.config import CAConfig, GntIptConfig
+    from pennet.config.ca import CAConfig
+    from pennet.config.gntipt import GntIptConfig
 
 Activation = Literal["elu", "relu"]
 UNIT_PX = 8

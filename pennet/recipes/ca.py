@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennet.compositing import composite
-from pennet.config import CAConfig
+from pennet.config.ca import CAConfig
 from pennet.data.dataset import Batch
 from pennet.masks import mask_function
 from pennet.models.discriminators import WassersteinDiscriminator

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pennet.compositing import composite
-from pennet.config import GntIptConfig
+from pennet.config.gntipt import GntIptConfig
 from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss, generator_adversarial_loss
 from pennet.masks import mask_function

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pennet.compositing import composite
-from pennet.config import PENNetConfig
+from pennet.config.pennet import PENNetConfig
 from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss, generator_adversarial_loss, hole_l1, pyramid_l1, valid_l1
 from pennet.masks import mask_function

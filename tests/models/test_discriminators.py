@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pennet.config import smallest_judged_side_px
+from pennet.config.pennet import smallest_judged_side_px
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
 

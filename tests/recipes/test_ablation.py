@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from pennet.config import Config, PENNetConfig, config_from_mapping
+from pennet.config import Config, config_from_mapping
+from pennet.config.pennet import PENNetConfig
 from pennet.methods import build_recipe
 from pipelines import profile
 from pipelines.params import read_yaml

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pennet.config import CAConfig, GntIptConfig
+from pennet.config.ca import CAConfig
+from pennet.config.gntipt import GntIptConfig
 from pennet.data.dataset import Batch
 from pennet.masks import KINDS, mask_function
 from pennet.masks.jittered_box import jittered_box

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pennet.config import PENNetConfig, TrainConfig
+from pennet.config import TrainConfig
+from pennet.config.pennet import PENNetConfig
 from pennet.data.dataset import InpaintingDataset, StepSampler, batches
 from pennet.generator_files import save_generator
 from pennet.masks.rotated_square import rotated_square
