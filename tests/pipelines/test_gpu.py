@@ -86,7 +86,9 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert visible_gpus() == []
 
 
-def test_gpus_are_listed_by_uuid_and_one_cut_by_mig_by_its_instances(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_gpus_are_listed_by_uuid_and_one_cut_by_mig_by_its_instances(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     listing = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-aaaa)
 GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-22222222-bbbb)
   MIG 3g.20gb     Device  0: (UUID: MIG-33333333-cccc)

@@ -47,7 +47,9 @@ def test_a_server_of_this_machine_is_asked_directly(port: int, dead_proxy: None)
 @pytest.mark.parametrize("library", ["urllib.request.urlopen", "requests.get", "httpx.get"])
 def test_what_our_processes_start_asks_it_directly_too(port: int, dead_proxy: None, library: str) -> None:
     """The libraries of our own code, of MLflow and of Prefect."""
-    code = f"import {library.rpartition('.')[0]} as library; library.{library.rpartition('.')[2]}('http://127.0.0.1:{port}/')"
+    code = (
+        f"import {library.rpartition('.')[0]} as library; library.{library.rpartition('.')[2]}('http://127.0.0.1:{port}/')"
+    )
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL, check=False, timeout=60).returncode != 0
     assert subprocess.run(command, cwd=ROOT, env=os.environ | without_proxy(), check=False, timeout=60).returncode == 0

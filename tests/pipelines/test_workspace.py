@@ -75,7 +75,9 @@ def test_an_emptied_rwlock_is_left_to_a_dvc_that_runs(project: Path) -> None:
             while not (project / "began").exists():
                 assert dvc.poll() is None
             (project / ".dvc/tmp/rwlock").write_text("")
-            with pytest.raises(ValueError, match=rf"rwlock is damaged while DVC is running \(process {dvc.pid}: .*let it end"):
+            with pytest.raises(
+                ValueError, match=rf"rwlock is damaged while DVC is running \(process {dvc.pid}: .*let it end"
+            ):
                 check_workspace()
             assert (project / ".dvc/tmp/rwlock").exists()
         finally:
