@@ -17,6 +17,7 @@ from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import PARAMS_PATH, load_params, read_yaml, write_yaml
 from pipelines.process import child
+from pipelines.workspace import check_workspace
 
 PROFILES = Path("profiles")
 LOCK = "dvc.lock"
@@ -29,6 +30,7 @@ def run(profile: str) -> None:
     Raises:
         UserError: no such profile, changes that are not committed, or a stage that failed.
     """
+    check_workspace()
     source = PROFILES / f"{profile}.yaml"
     if not source.exists():
         known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
