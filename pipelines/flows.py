@@ -148,7 +148,7 @@ def _run_logged(command: list[str], name: str, variables: Mapping[str, str] | No
             return
         kind, _, reason = reason_file.read_text().partition("\n") if reason_file.exists() else ("", "", "")
     error = StageError if kind == FINAL else TransientStageError
-    raise error(f"{name} failed with exit status {status}: {reason or f'{last_line}; what it said is in the log above'}")
+    raise error(f"{name} failed with exit status {status}: {reason or f'{last_line}; its output is in the log above'}")
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from pipelines.process import child
 from pipelines.profile import committed_params, refuse_changes_of_ones_own, resolved
 from pipelines.provenance import CHANGES_NO_RESULT
 from pipelines.repository import git
+from pipelines.workspace import check_workspace
 
 LOCK = "dvc.lock"
 SQLITE = "sqlite:///"
@@ -32,6 +33,7 @@ def run(profile: str) -> None:
     Raises:
         UserError: no such profile, a wrong value in it, changes that are not committed, or a stage that failed.
     """
+    check_workspace()
     params = resolved(profile, committed_params())
     refuse_changes_of_ones_own()
     results = [f":!{path}" for path in (*CHANGES_NO_RESULT, PARAMS_PATH)]

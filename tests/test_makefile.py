@@ -55,8 +55,8 @@ def test_a_virtual_environment_is_made_anew_where_it_was_moved_and_only_there(tm
         (old / name).write_bytes((ROOT / name).read_bytes())
     (old / ".venv").mkdir()
     recipe = dry_run(old, "setup").splitlines()
-    assert recipe[0] == "python3.11 -m venv  .venv"
-    subprocess.run(recipe[-1].replace("\n", ""), shell=True, cwd=old, check=True)  # what `make setup` leaves at its end
+    assert recipe[0].split() == ["python3.11", "-m", "venv", ".venv"]
+    subprocess.run(recipe[-1], shell=True, cwd=old, check=True)  # what `make setup` leaves at its end
     assert "Nothing to be done" in dry_run(old, "setup")
     (tmp_path / "link").symlink_to(old)
     assert "Nothing to be done" in dry_run(tmp_path / "link", "setup")

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import flows
+from pipelines import dag, flows
 from tests.pipelines.test_process import is_alive
 from tests.pipelines.toy import make_toy, write_dag
-from tests.project import change_params, environment, run
+from tests.project import ROOT, change_params, environment, run
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,26 @@ def test_stages_to_run_are_the_changed_ones_and_all_that_follow(toy: Path, monke
 
 def test_dvc_errors_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RuntimeError, match=r"dvc dag --dot failed: .*not inside of a DVC repository"):
-        flows.stage_graph()
+    with pytest.raises(ValueError, match=r"dvc: .*not inside of a DVC repository"):
+        dag.stage_graph()
+
+
+def test_the_graph_is_the_one_that_dvc_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the project itself: as its command line draws it, for people."""
+    monkeypatch.chdir(ROOT)
+    drawn = run(ROOT, "python", "-m", "dvc", "dag", "--dot").stdout
+    edges = set(re.findall(r'^"(.+)" -> "(.+)";$', drawn, re.MULTILINE))
+    graph = dag.stage_graph()
+    assert edges == {(needed, stage) for stage, needs in graph.items() for needed in needs}
+    assert "train@terrain-pennet-2019" in graph
+
+
+def test_a_dvc_command_that_holds_the_lock_is_one_message(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(toy)
+    with Repo().lock, pytest.raises(ValueError, match="dvc: Unable to acquire lock"):
+        flows.stages_to_run()
 
 
 @pytest.mark.slow
@@ -101,6 +120,52 @@ def test_a_data_stage_that_fails_for_no_known_reason_is_tried_again(toy: Path) -
 
 
 @pytest.mark.slow
+def test_a_bug_in_a_stage_has_its_traceback_in_the_log_once_and_no_second_try(toy: Path) -> None:
+    """In a data stage: one that failed for a reason of its own would be tried three times."""
+    write_dag(toy)
+    before = (toy / "dvc.yaml").read_text()
+    (toy / "bug.py").write_text(BUG)
+    (toy / "dvc.yaml").write_text(before.replace("echo data > data.txt", "python -m bug toy"))
+    try:
+        result = run(toy, "python", "-m", "pipelines.flows")
+    finally:
+        (toy / "dvc.yaml").write_text(before)
+    log = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert log.count("Traceback (most recent call last)") == 1, log
+    assert log.count("{}['no such key']") == 1
+    assert log.count("Running stage") == 1
+    assert "\nbenchmark: download@toy failed with exit status" in log
+    assert "bug toy: KeyError('no such key'), which nobody foresaw; its traceback is in the log above" in log
+
+
+@pytest.mark.slow
+def test_flow_runs_in_a_path_with_a_space_behind_a_dead_proxy_without_a_home_and_gives_its_training_a_gpu(
+    tmp_path: Path,
+) -> None:
+    folder = make_toy(tmp_path / "my project", train="sh -c 'echo $CUDA_VISIBLE_DEVICES > weights.txt'")
+    proxy = "http://127.0.0.1:9"
+    result = run(
+        folder,
+        "python",
+        "-m",
+        "pipelines.flows",
+        http_proxy=proxy,
+        https_proxy=proxy,
+        ALL_PROXY=proxy,
+        NO_PROXY="",
+        HOME="/proc/home",
+        XDG_CONFIG_HOME="/proc/config",
+        PREFECT_HOME=str(folder / ".prefect"),
+        CUDA_VISIBLE_DEVICES="GPU-aa,GPU-bb",
+        TMPDIR=str(tmp_path),
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (folder / "weights.txt").read_text() == "GPU-aa\n"
+    assert (folder / "table.txt").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_a_flow_that_is_ended_takes_its_stage_and_its_server_with_it(toy: Path, end: signal.Signals) -> None:
     write_dag(toy, train="sh -c 'echo $$ > pid; exec sleep 600'")
@@ -123,6 +188,16 @@ def test_a_flow_that_is_ended_takes_its_stage_and_its_server_with_it(toy: Path, 
         os.kill(pid, signal.SIGKILL)
     assert not alive
     assert processes_of(toy) == []
+
+
+BUG = """
+from pipelines.params import stage_main
+
+def run(dataset: str) -> None:
+    {}['no such key']
+
+stage_main(run)
+"""
 
 
 def processes_of(folder: Path) -> list[str]:

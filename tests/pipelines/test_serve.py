@@ -1,4 +1,7 @@
-"""`make up` for real: a server, a worker, a schedule that fires, a run that is cancelled."""
+"""`make up` for real: a server, a worker, a schedule that fires, a run that is cancelled.
+
+In a folder with a space in its path, behind a proxy that does not answer.
+"""
 
 import json
 import os
@@ -15,11 +18,13 @@ from typing import Any
 
 import pytest
 
+from pipelines import serve
 from tests.pipelines.test_process import is_alive
 from tests.pipelines.toy import make_toy, write_dag
-from tests.project import environment
+from tests.project import ROOT, environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
+DEAD_PROXY = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
 
 
 class Server:
@@ -31,7 +36,7 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.serve", "--port", str(self.port)],
             cwd=folder,
-            env=environment(folder),
+            env=environment(folder, **DEAD_PROXY),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,7 +77,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = make_toy(tmp_path_factory.mktemp("serve"))
+    folder = make_toy(tmp_path_factory.mktemp("serve") / "my project")
     nightly = (folder / "prefect.yaml").read_text()
     often = nightly.replace('- cron: "0 3 * * *"\n        timezone: UTC', "- interval: 15")
     assert often != nightly
@@ -94,9 +99,43 @@ def test_the_schedule_fires_and_the_run_completes(server: Server) -> None:
     assert (server.folder / "table.txt").read_text() == "data\n"
 
 
-def test_there_is_a_gpu_slot(server: Server) -> None:
+def gpu_slots(server: Server) -> int:
     limits = server.post("v2/concurrency_limits/filter", {})
-    assert {limit["name"]: limit["limit"] for limit in limits}["gpu"] == 1
+    return {limit["name"]: limit["limit"] for limit in limits}["gpu"]
+
+
+def test_gpu_slots_are_one_at_first_and_change_when_they_are_given(server: Server) -> None:
+    assert gpu_slots(server) == 1
+    api_url = f"http://127.0.0.1:{server.port}/api"
+    for given, expected in ((2, 2), (None, 2), (1, 1)):
+        code = f"from pipelines.serve import _set_gpu_slots; _set_gpu_slots({given})"
+        result = run(server.folder, "python", "-c", code, PREFECT_API_URL=api_url)
+        assert result.returncode == 0, result.stderr
+        assert gpu_slots(server) == expected
+
+
+def test_where_another_server_answers_nothing_is_deployed(server: Server, tmp_path: Path) -> None:
+    pools = server.post("work_pools/filter", {})
+    result = run(make_toy(tmp_path), "python", "-m", "pipelines.serve", "--port", str(server.port), timeout=60)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"serve: port {server.port} is taken")
+    assert line.endswith(f"choose another: PREFECT_PORT={server.port + 1}")
+    assert server.post("work_pools/filter", {}) == pools
+    assert serve._listens(server.process.pid, server.port)
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        assert not serve._listens(stranger.pid, server.port)
+        stranger.kill()
+
+
+def test_a_run_without_a_server_is_one_message(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    result = run(ROOT, "python", "-m", "pipelines.serve", "--run-now", "--port", str(port), PREFECT_HOME=str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    expected = f"serve: no Prefect server answers at http://127.0.0.1:{port}/api; start one in another terminal: make up\n"
+    assert result.stderr == expected
 
 
 def test_a_cancelled_run_takes_its_training_with_it(server: Server) -> None:
@@ -113,6 +152,12 @@ def test_a_cancelled_run_takes_its_training_with_it(server: Server) -> None:
         write_dag(server.folder)
         if is_alive(pid):
             os.kill(pid, signal.SIGKILL)
+
+
+def test_a_run_is_started_on_the_server_that_is_up(server: Server) -> None:
+    result = run(server.folder, "python", "-m", "pipelines.serve", "--run-now", "--port", str(server.port), **DEAD_PROXY)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Created flow run" in result.stdout
 
 
 def test_stopping_leaves_no_server_and_no_worker(server: Server) -> None:
