@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from functools import cache
+
+from pennet.errors import UserError
+from pipelines.repository import git
 
 CHANGES_NO_RESULT = ("dvc.lock", "reports", "README.md", "docs")
 """Tracked, but written by a run or for people: a change there does not make the code another than the commit's."""
@@ -25,25 +27,13 @@ def provenance() -> dict[str, str]:
 def _git_tags() -> dict[str, str]:
     excluded = [f":!{path}" for path in CHANGES_NO_RESULT]
     try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
-        untracked = _git("ls-files", "--others", "--exclude-standard", "--", "pennet", "pipelines")
-    except OSError as error:
+        commit = git("rev-parse", "HEAD").strip()
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
+        untracked = git("ls-files", "--others", "--exclude-standard", "--", "pennet", "pipelines")
+    except UserError as error:
         _warn_once(f"the commit of this run is not recorded: {error}")
         return {"git.commit": UNKNOWN, "git.dirty": UNKNOWN}
     return {"git.commit": commit, "git.dirty": str(bool(changed or untracked)).lower()}
-
-
-def _git(*arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        OSError: there is no git, or it refuses; in its own words.
-    """
-    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise OSError(result.stderr.strip())
-    return result.stdout.strip()
 
 
 @cache
