@@ -28,12 +28,12 @@ class LiveObserver:
         import torch
 
         from pennet.data.images import to_float
-        from pennet.masks.centre import centre_square
+        from pennet.masks import numbered_mask
 
         self.live = live
         test = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[:num_samples]
         self.image = to_float(np.ascontiguousarray(test)).to(device)
-        hole = torch.from_numpy(centre_square(*self.image.shape[-2:])).to(self.image)
+        hole = torch.from_numpy(numbered_mask("centre", 0, 0, *self.image.shape[-2:])).to(self.image)
         self.mask = hole.expand(len(self.image), 1, -1, -1)
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
