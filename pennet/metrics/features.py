@@ -199,8 +199,8 @@ def extract_cached(
     For the ground truth, which every method is compared with. A file that cannot be read is made again; a folder that cannot
     be used costs a warning and the time of computing again.
     """
-    cuda = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    arithmetic = f"{extractor.device.type}|tf32 {cuda}|torch {torch.__version__}"
+    precision = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+    arithmetic = f"{extractor.device.type}|{precision}|torch {torch.__version__}"
     network = f"{extractor.name}|{extractor.weights_sha256}|{extractor.preprocessing}|{arithmetic}"
     digest = hashlib.sha256(network.encode())
     for i in range(count):

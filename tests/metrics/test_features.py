@@ -103,7 +103,9 @@ def test_extract_cached_computes_again_for_another_device_precision_or_torch(
     assert (seen(), seen()) == (4, 4)
     extractor.device = torch.device("cuda")
     assert seen() == 8
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32)
+    monkeypatch.setattr(
+        torch.backends.cudnn.conv, "fp32_precision", "tf32" if torch.backends.cudnn.conv.fp32_precision == "ieee" else "ieee"
+    )
     assert seen() == 12
     monkeypatch.setattr(torch, "__version__", "0.0")
     assert (seen(), seen()) == (16, 16)
