@@ -103,10 +103,13 @@ def test_extract_cached_computes_again_for_another_device_precision_or_torch(
     assert (seen(), seen()) == (4, 4)
     extractor.device = torch.device("cuda")
     assert seen() == 8
-    monkeypatch.setattr(
-        torch.backends.cudnn.conv, "fp32_precision", "tf32" if torch.backends.cudnn.conv.fp32_precision == "ieee" else "ieee"
-    )
-    assert seen() == 12
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    try:
+        matmul.fp32_precision = "ieee" if before == "tf32" else "tf32"
+        assert seen() == 12
+    finally:
+        matmul.fp32_precision = before
     monkeypatch.setattr(torch, "__version__", "0.0")
     assert (seen(), seen()) == (16, 16)
 
@@ -234,7 +237,7 @@ def test_inception_download_of_another_file_leaves_nothing(
     served_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(WeightsUnavailable, match=r"inception.pth holds a file with sha256 .*, expected 6726825d0af5"):
+    with pytest.raises(WeightsUnavailable, match=r"inception.pth: sha256 is .*, expected 6726825d0af5"):
         Inception(CPU, url=f"{served_folder}/inception.pth")
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
