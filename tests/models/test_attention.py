@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from benchmarks.attention import literal_rebuild
 from pennet.models import attention
 from pennet.models.attention import fill_holes, rebuild_everywhere
+from pennet.models.contextual_attention import contextual_attention
+from tests.syncs import Syncs
 
 
 def random_masks(batch: int, size: int, seed: int) -> torch.Tensor:
@@ -153,3 +155,54 @@ def test_attention_gradients_are_those_of_finite_differences(mode: str) -> None:
         return rebuild_everywhere(x1, x2, mask, 3, 0.1)  # a mild softmax: the release's is all but a step here
 
     assert torch.autograd.gradcheck(transfer, (shallow.requires_grad_(), deep.requires_grad_()), atol=1e-5)
+
+
+@pytest.mark.parametrize("affinity", ["cosine", "euclidean"])
+def test_fill_holes_of_a_batch_is_that_of_each_sample(affinity: str) -> None:
+    """No hole, no valid patch, a hole from edge to edge, one pixel, and an ordinary one: none disturbs another."""
+    shallow, deep = maps(8, 8, seed=5, batch=5)
+    mask = torch.zeros(5, 1, 64, 64, dtype=torch.float64)
+    mask[1, :, ::4] = 1
+    mask[2, :, 20:40] = 1
+    mask[3, :, 31, 7] = 1
+    mask[4, :, 10:30, 25:50] = 1
+    filled = fill_holes(shallow, deep, mask, 3, 10.0, 0.1, affinity)
+    torch.testing.assert_close(filled, literal_fill(shallow, deep, mask, 3, 10.0, 0.1, affinity), atol=1e-10, rtol=0)
+    assert torch.equal(filled[:2], shallow[:2])
+    for i in range(5):
+        alone = fill_holes(shallow[i : i + 1], deep[i : i + 1], mask[i : i + 1], 3, 10.0, 0.1, affinity)
+        torch.testing.assert_close(filled[i : i + 1], alone, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["paper", "released", "contextual"])
+def test_attention_does_not_wait_for_the_device_once_for_each_sample(mode: str) -> None:
+    """Forward and backward; the counter is proven on the plain way, which waits twice a sample."""
+
+    def waits(batch: int) -> int:
+        shallow, deep = maps(8, 8, batch=batch)
+        mask = random_masks(batch, 64, seed=2).double()
+        shallow.requires_grad_()
+        deep.requires_grad_()
+        with Syncs() as syncs:
+            if mode == "paper":
+                fill_holes(shallow, deep, mask, 3, 10.0, 0.1, "cosine").sum().backward()
+            elif mode == "released":
+                rebuild_everywhere(shallow, deep, mask, 3, 10.0).sum().backward()
+            else:
+                contextual_attention(shallow, mask, 10.0).sum().backward()
+        return syncs.count
+
+    masks = random_masks(6, 64, seed=2).bool()
+    with Syncs() as plain:
+        for sample in masks:
+            sample.nonzero()
+            bool(sample.any())
+    assert plain.count == 12
+    assert waits(2) == waits(7) == (1 if mode == "paper" else 0)
+
+
+@pytest.mark.parametrize("max_scores", [100, 10**9])
+def test_chunks_on_a_gpu_have_a_size_of_their_own(max_scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    assert attention.max_scores(torch.device("cpu")) == max_scores
+    assert attention.max_scores(torch.device("cuda", 1)) == attention.MAX_SCORES_CUDA

@@ -1,0 +1,163 @@
+"""What holds on a GPU. Skipped where there is none: `pytest -m gpu` on a machine that has one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pennet.config import MethodConfig, RuntimeConfig
+from pennet.data.dataset import Batch, InpaintingDataset, StepSampler, batches
+from pennet.metrics.features import EffLite0
+from pennet.metrics.perceptual import LPIPS
+from pennet.models.attention import fill_holes, rebuild_everywhere
+from pennet.models.contextual_attention import contextual_attention
+from pennet.models.upsampling import double
+from pennet.seeding import apply_runtime, seed_everything
+from pennet.training.loop import TrainResult, train
+from tests.configs import small_ca, small_gntipt, small_recipe, small_train
+from tests.metrics.samples import noisy, pictures
+
+# Before CUDA starts: cuBLAS looks at it once in a process.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+CUDA = torch.device("cuda")
+RECIPES = {
+    "pennet": small_recipe(),
+    "pennet-released": small_recipe(attention_mode="released"),
+    "pennet-euclidean": small_recipe(affinity="euclidean", adversarial_loss="nsgan"),
+    "ca": small_ca(),
+    "gntipt": small_gntipt(),
+}
+every_method = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _exact() -> Iterator[None]:
+    """Full precision, nothing else; torch's settings are put back afterwards."""
+    use()
+    yield
+    use(device="cpu")
+
+
+def use(device: str = "cuda", deterministic: bool = False, tf32: bool = False) -> None:
+    apply_runtime(RuntimeConfig(device, torch.get_num_threads(), 0, deterministic, tf32, cudnn_benchmark=False))
+
+
+class Silence:
+    def metrics(self, step: int, values: dict[str, float]) -> None: ...
+
+    def samples(self, step: int, generator: nn.Module) -> None: ...
+
+
+def train_for(recipe: MethodConfig, folder: Path, until: int, steps: int = 4, mixed_precision: bool = False) -> TrainResult:
+    """Trains for `until` of `steps` steps, a checkpoint every second one."""
+    from pennet.methods import build_recipe
+
+    seed_everything(3)
+    learner = build_recipe(recipe, 64, steps, CUDA, mixed_precision)
+    images = InpaintingDataset(IMAGES, 3, True, True, 0.1, learner.training_mask)
+
+    def batches_from(step: int) -> Iterator[Batch]:
+        return batches(images, StepSampler(len(images), 3 * learner.batches_per_step, 3, step, until), 0, CUDA)
+
+    return train(learner, batches_from, small_train(steps=steps), {"of": "this test"}, folder, CUDA, Silence())
+
+
+def assert_same_bits(one: nn.Module, other: nn.Module) -> None:
+    for (name, value), expected in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(value, expected), name
+
+
+@every_method
+def test_every_method_trains_with_repeatable_bits(recipe: MethodConfig, tmp_path: Path) -> None:
+    """Also the proof that none needs a kernel that has no deterministic form: torch would raise."""
+    use(deterministic=True)
+    first, second = (train_for(recipe, tmp_path / name, until=4) for name in ("first", "second"))
+    assert_same_bits(first.generator, second.generator)
+    assert first.history == second.history
+
+
+@every_method
+def test_a_resumed_training_ends_with_the_bits_of_a_whole_one(recipe: MethodConfig, tmp_path: Path) -> None:
+    use(deterministic=True)
+    whole = train_for(recipe, tmp_path / "whole", until=4)
+    train_for(recipe, tmp_path / "parts", until=2)
+    torch.rand(5, device=CUDA)  # another use of the GPU's random numbers in between
+    resumed = train_for(recipe, tmp_path / "parts", until=4)
+    assert resumed.resumed_from_step == 2
+    assert_same_bits(resumed.generator, whole.generator)
+
+
+@every_method
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_every_method_trains_with_tf32_and_in_mixed_precision(
+    recipe: MethodConfig, mixed_precision: bool, tmp_path: Path
+) -> None:
+    use(tf32=True)
+    result = train_for(recipe, tmp_path, until=4, mixed_precision=mixed_precision)
+    assert [row["step"] for row in result.history] == [1, 2, 3, 4]
+    assert all(np.isfinite(list(row.values())).all() for row in result.history)
+    assert all(value.is_cuda and value.isfinite().all() for value in result.generator.state_dict().values())
+
+
+def gradients(function, *maps: Tensor) -> list[Tensor]:
+    """The map that comes out, and the gradients of a fixed weighting of it; all on the CPU."""
+    maps = tuple(x.detach().requires_grad_() for x in maps)
+    result = function(*maps)
+    weight = torch.linspace(-1, 1, result.numel()).view(result.shape).to(result)
+    return [x.detach().cpu() for x in (result, *torch.autograd.grad((result * weight).sum() / result.numel(), maps))]
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("kind", ["cosine", "euclidean", "released", "contextual", "double"])
+def test_attention_and_upsampling_are_those_of_the_cpu(kind: str, deterministic: bool) -> None:
+    use(deterministic=deterministic)
+    random = torch.Generator().manual_seed(0)
+    shallow, deep = (torch.randn(3, 5, side, side, generator=random) / 3 for side in (32, 16))
+    mask = torch.zeros(3, 1, 128, 128)
+    mask[0, :, 30:80, 40:90] = 1
+    mask[1, :, ::4] = 1  # no place is valid; the third sample has no hole
+
+    def transfer(shallow: Tensor, deep: Tensor) -> Tensor:
+        here = mask.to(shallow.device)
+        if kind == "released":
+            return rebuild_everywhere(shallow, deep, here, 3, 10.0)
+        if kind == "contextual":
+            return contextual_attention(shallow, here, 10.0) + 0 * deep.sum()
+        if kind == "double":
+            return double(shallow) + 0 * deep.sum()
+        return fill_holes(shallow, deep, here, 3, 10.0, 0.1, kind)
+
+    expected, found = gradients(transfer, shallow, deep), gradients(transfer, shallow.to(CUDA), deep.to(CUDA))
+    for on_gpu, on_cpu in zip(found, expected, strict=True):
+        torch.testing.assert_close(on_gpu, on_cpu, atol=1e-4, rtol=0)
+
+
+def test_metrics_of_networks_are_those_of_the_cpu() -> None:
+    real = pictures(4, 64, 64)
+    fake = noisy(real, 20)
+    as_floats = [torch.from_numpy(x).permute(0, 3, 1, 2) / 127.5 - 1 for x in (fake, real)]
+    distances, features = [], []
+    for device in (torch.device("cpu"), CUDA):
+        with torch.inference_mode():
+            lpips = LPIPS("alex").to(device).eval()
+            distances.append(lpips(*(x.to(device) for x in as_floats)).cpu())
+            features.append(EffLite0(device)(real))
+    torch.testing.assert_close(distances[1], distances[0], atol=1e-4, rtol=0)
+    np.testing.assert_allclose(features[1].features, features[0].features, atol=1e-3)
+    np.testing.assert_allclose(features[1].logits, features[0].logits, atol=1e-2)
+
+
+def test_batches_reach_the_gpu_from_pinned_memory() -> None:
+    images = InpaintingDataset(IMAGES, 3, True, True, 0.1, lambda rng, height, width: np.ones((height, width), np.uint8))
+    batch = next(batches(images, StepSampler(len(images), 3, 3, 0, 1), 0, CUDA))
+    assert batch.image.is_pinned()
+    assert torch.equal(batch.to(CUDA).image.cpu(), batch.image)
