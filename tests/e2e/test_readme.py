@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ from pipelines import compare, layout
 from pipelines.params import load_params, read_yaml
 from pipelines.readme import with_results
 from tests.conftest import make
-from tests.project import ROOT, change_params, environment, run
+from tests.project import ROOT, change_params, environment, make_project, run
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = {
@@ -148,6 +149,17 @@ def test_dvc_experiment_changes_a_parameter(demo: Path, tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     assert {"Experiment", "train.steps", "pennet.l1_hole"} <= set(shown.stdout.split())
     assert "Stage 'prepare@terrain' didn't change, skipping" in result.stdout
+
+
+def test_make_profile_puts_the_papers_recipe_into_params_and_shows_what_changes(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, {})
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    (folder / ".venv").symlink_to(sys.prefix)
+    result = make(folder, *command("make profile")[1:])
+    assert result.returncode == 0, result.stdout
+    assert "-  image_size_px: 64" in result.stdout
+    assert "+  image_size_px: 256" in result.stdout
+    assert load_params(folder / "params.yaml").train.steps == 330_000
 
 
 @pytest.mark.slow
