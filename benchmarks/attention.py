@@ -1,6 +1,6 @@
 """Times PEN-Net's forward pass, and contextual attention alone, against literal attentions, in one run.
 
-    python -m benchmarks.attention --sizes 256 512 --repeats 3
+    python -m benchmarks.attention --sizes 256 512 --repeats 3 [--device cuda]
 
 The literal version is what the paper's figure says word by word: for each sample, patches of the deep map become the filters
 of a convolution, a softmax over all scores follows, and a transposed convolution with 4x4 patches of the shallow map
@@ -24,6 +24,7 @@ import pennet.models.pennet as model
 from pennet.models.attention import rebuild_everywhere
 from pennet.models.contextual_attention import contextual_attention
 from pennet.models.pennet import PENNet
+from pennet.seeding import choose_device
 
 
 def literal_rebuild(shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size: int, softmax_scale: float) -> Tensor:
@@ -49,7 +50,7 @@ def literal_contextual_attention(features: Tensor, mask: Tensor, softmax_scale: 
     deep = features[:, :, ::2, ::2]
     height, width = deep.shape[-2:]
     level_mask = F.interpolate(mask, (height, width), mode="nearest")
-    identity = torch.eye(3, dtype=features.dtype)[None, None]
+    identity = torch.eye(3, dtype=features.dtype, device=features.device)[None, None]
     rebuilt = []
     for full, x, m in zip(features.split(1), deep.split(1), level_mask.split(1), strict=True):
         patches = F.unfold(x, 3, padding=1)[0].T
@@ -66,17 +67,25 @@ def literal_contextual_attention(features: Tensor, mask: Tensor, softmax_scale: 
 
 
 def seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
     with torch.inference_mode():
+        _wait()
+        started = time.perf_counter()
         run()
+        _wait()
     return time.perf_counter() - started
 
 
-def time_contextual_attention(sizes: Sequence[int], repeats: int) -> None:
+def _wait() -> None:
+    """Until a GPU has done what it was asked for."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def time_contextual_attention(sizes: Sequence[int], repeats: int, device: torch.device) -> None:
     print(f"{'px':>5} {'literal s':>10} {'contextual s':>13} {'ratio':>6} {'max |diff|':>11}")
     for size in sizes:
-        features = torch.relu(torch.randn(1, 128, size // 4, size // 4))
-        mask = centre_hole(size)
+        features = torch.relu(torch.randn(1, 128, size // 4, size // 4)).to(device)
+        mask = centre_hole(size).to(device)
         times: dict[str, list[float]] = {"literal": [], "ours": []}
         for _ in range(repeats):
             times["ours"].append(seconds(partial(contextual_attention, features, mask, 10.0)))
@@ -97,14 +106,16 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="image sides in px, multiples of 64")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     arguments = parser.parse_args()
+    device = choose_device(arguments.device)
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    generators = {mode: PENNet(attention_mode=mode).eval() for mode in ("released", "paper")}
+    generators = {mode: PENNet(attention_mode=mode).eval().to(device) for mode in ("released", "paper")}
     print(f"{'px':>5} {'literal s':>10} {'released s':>11} {'ratio':>6} {'paper s':>8} {'ratio':>6} {'max |diff|':>11}")
     for size in arguments.sizes:
-        image = torch.rand(1, 3, size, size) * 2 - 1
-        mask = centre_hole(size)
+        image = (torch.rand(1, 3, size, size) * 2 - 1).to(device)
+        mask = centre_hole(size).to(device)
         times: dict[str, list[float]] = {"literal": [], "released": [], "paper": []}
         with torch.inference_mode():
             ours = generators["released"](image, mask).image
@@ -121,7 +132,7 @@ def main() -> None:
             f"{size:5} {literal:10.3f} {released:11.3f} {literal / released:6.2f} {paper:8.3f} {literal / paper:6.2f}"
             f" {difference:11.1e}"
         )
-    time_contextual_attention(arguments.sizes, arguments.repeats)
+    time_contextual_attention(arguments.sizes, arguments.repeats, device)
 
 
 if __name__ == "__main__":
