@@ -9,6 +9,10 @@ from pathlib import Path
 from pennet.errors import UserError
 
 
+class NoGit(UserError):
+    """git is not installed, or this folder is in no repository: downloaded as an archive, say."""
+
+
 def git(*arguments: str) -> str:
     """What a git command prints, run here.
 
@@ -21,12 +25,15 @@ def git(*arguments: str) -> str:
             ["git", *arguments], capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"}
         )
     except FileNotFoundError as error:
-        raise UserError("git is not installed; profiles and studies start from the last commit, so install it") from error
+        raise NoGit("git is not installed, and DVC needs it; install it") from error
     if result.returncode == 0:
         return result.stdout
     message = result.stderr.strip()
     if "not a git repository" in message:
-        raise UserError(f"{here} is not a git repository; clone the project, or `git init`, `git add .` and `git commit`")
+        raise NoGit(
+            f"{here} is no git repository, and DVC works in one only; make it one:"
+            " git init && git add -A && git commit -m 'Start of the project'"
+        )
     if "dubious ownership" in message:
         raise UserError(f"{here} belongs to another user; run `git config --global --add safe.directory {here}`")
     if "HEAD" in arguments[-1] and ("unknown revision" in message or "invalid object name" in message):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from pennet.errors import UserError
 from pipelines.loopback import without_proxy
+from pipelines.repository import NoGit, git
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 DVC_LOCK = Path("dvc.lock")
@@ -48,15 +47,11 @@ def check_workspace() -> None:
 
 
 def _check_git() -> None:
-    if not shutil.which("git"):
-        raise UserError("git is not installed, and DVC needs it")
-    english = {**os.environ, "LC_ALL": "C"}
-    answer = subprocess.run(["git", "rev-parse"], capture_output=True, text=True, env=english, check=False)
-    if "not a git repository" in answer.stderr:
-        raise UserError(
-            f"{Path.cwd()} is no git repository, and DVC works in one only; make it one:"
-            " git init && git add -A && git commit -m 'Start of the project'"
-        )
+    try:
+        git("rev-parse")
+    except UserError as error:  # another user's is enough: DVC works there, and the record says that the commit is unknown
+        if isinstance(error, NoGit):
+            raise
 
 
 def _check_writable(folder: Path) -> None:

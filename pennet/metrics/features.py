@@ -199,7 +199,8 @@ def extract_cached(
     For the ground truth, which every method is compared with. A file that cannot be read is made again; a folder that cannot
     be used costs a warning and the time of computing again.
     """
-    precision = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+    convolution: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    precision = torch.backends.cuda.matmul.fp32_precision, convolution.fp32_precision
     arithmetic = f"{extractor.device.type}|{precision}|torch {torch.__version__}"
     network = f"{extractor.name}|{extractor.weights_sha256}|{extractor.preprocessing}|{arithmetic}"
     digest = hashlib.sha256(network.encode())

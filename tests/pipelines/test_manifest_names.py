@@ -70,7 +70,7 @@ def test_licences_are_taken_from_the_top_of_the_archive_only() -> None:
     make_archive(("LICENSE", "LICENSE.txt", "LICENSES/MIT.txt", "LICENSE/../../evil.txt", "LICENSEES/"))
     prepare.run("mine", prepare=PREPARE)
     found = {path.relative_to("data").as_posix() for path in Path("data").rglob("*") if path.is_file()}
-    files = ("LICENSE", "LICENSE.txt", "manifest.csv", "test.npy", "train.npy")
+    files = ("LICENSE", "LICENSE.txt", "digests.json", "manifest.csv", "test.npy", "train.npy")
     assert found == {"raw/mine/archive.zip", *(f"prepared/mine/{name}" for name in files)}
 
 

@@ -219,6 +219,7 @@ def test_a_version_is_tagged_with_its_headline_metrics_alone(project: Path) -> N
     l1 = report.overall["l1_hole"]
     names = ("l1", "l1_hole", "l1_relative", "lpips_alex")
     overall = {name: dataclasses.replace(l1, name=name, ci_low=0.1, ci_high=0.3) for name in names}
+    overall["lpips_alex"] = dataclasses.replace(overall["lpips_alex"], extractor="alex")
     write_report(path, dataclasses.replace(report, overall=overall))
     assert record(*TRIAL, store())
     (version,) = mlflow.MlflowClient().search_model_versions("name = 'inpainting-terrain'")
