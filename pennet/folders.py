@@ -29,10 +29,10 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
         UserError: no such folder, no pictures, names without a partner, a result or mask of another size than its truth, or
         truths of different sizes.
     """
-    given = {"real": real, "fake": fake} | ({} if masks is None else {"masks": masks})
-    files = {label: _pictures(folder, [f for f in given.values() if f != folder]) for label, folder in given.items()}
+    folders = {"real": real, "fake": fake} | ({} if masks is None else {"masks": masks})
+    files = {label: _pictures(folder, [f for f in folders.values() if f != folder]) for label, folder in folders.items()}
     names = sorted(files["real"])
-    for label, folder in given.items():
+    for label, folder in folders.items():
         _check_names(real, set(names), folder, set(files[label]))
     _check_sizes(names, files)
     if masks is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
 from pipelines.descriptions import describe_experiment
-from pipelines.fingerprint import Identity
+from pipelines.identity import Identity
 from pipelines.runs import open_run
 from pipelines.store import first_line, store_errors, warn
 

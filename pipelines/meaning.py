@@ -22,9 +22,9 @@ CARRIERS = (
     "pennet/data/download.py",  # brings bytes that a checksum names
     "pennet/errors.py",
     "pennet/extras.py",
-    "pennet/masks/__init__.py",  # a list: what it names counts, see `fingerprint`
+    "pennet/masks/__init__.py",  # a list: what it names counts, see `identity`
     "pennet/methods.py",  # likewise
-    "pipelines/fingerprint.py",
+    "pipelines/identity.py",
     "pipelines/layout.py",
     "pipelines/live.py",  # shows a training, and must not change it
     "pipelines/meaning.py",

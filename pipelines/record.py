@@ -7,7 +7,7 @@ import sys
 from pennet.config import Config
 from pennet.errors import UserError
 from pipelines import layout
-from pipelines.fingerprint import digest, read_identity
+from pipelines.identity import digest, read_identity
 from pipelines.params import load_params
 
 

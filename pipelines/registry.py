@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pennet.config import TrackingConfig
 from pipelines.descriptions import headline, model_note, version_note
-from pipelines.fingerprint import Identity, digest
+from pipelines.identity import Identity, digest
 from pipelines.runs import BENCHMARK_TAG
 
 if TYPE_CHECKING:

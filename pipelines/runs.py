@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pennet.config import TrackingConfig
-from pipelines.fingerprint import Identity, digest
+from pipelines.identity import Identity, digest
 from pipelines.provenance import provenance
 from pipelines.store import check_sqlite, experiment
 

@@ -14,7 +14,7 @@ from pennet.config import TrackingConfig
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.descriptions import NOTE_TAG, describe_experiment, run_note
-from pipelines.fingerprint import Identity, benchmark_content, classical_identity, digest, read_identity
+from pipelines.identity import Identity, benchmark_content, classical_identity, digest, read_identity
 from pipelines.params import PARAMS_PATH, load_params
 from pipelines.registry import register, test_statuses, test_values
 from pipelines.run_contents import log_cost, log_curves, log_data, log_pictures

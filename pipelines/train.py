@@ -35,7 +35,7 @@ def run(
     from pennet.seeding import apply_runtime
     from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory
-    from pipelines.fingerprint import digest, read_identity, training_identity, write_identity
+    from pipelines.identity import digest, read_identity, training_identity, write_identity
     from pipelines.live import live_run
     from pipelines.observer import LiveObserver
     from pipelines.params import load_params

@@ -8,7 +8,7 @@ import pytest
 
 from pennet.masks import KINDS
 from pennet.methods import classical_methods, learned_methods
-from pipelines.fingerprint import classical_parts, training_parts
+from pipelines.identity import classical_parts, training_parts
 from pipelines.meaning import CARRIERS, ROOT, file_of, reachable
 from pipelines.params import read_yaml, stage_sections
 

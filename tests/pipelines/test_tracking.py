@@ -21,7 +21,7 @@ from pennet.config import TrackingConfig
 from pennet.cost import Cost, write_cost
 from pennet.metrics.report import MetricResult, Report, Settings, read_report, write_report
 from pipelines import layout, tracking
-from pipelines.fingerprint import digest, write_identity
+from pipelines.identity import digest, write_identity
 from pipelines.live import live_run
 from pipelines.provenance import provenance
 from pipelines.run_contents import safe_name

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines import meaning
-from pipelines.fingerprint import benchmark_content, classical_identity, digest, read_identity, training_identity
+from pipelines.identity import benchmark_content, classical_identity, digest, read_identity, training_identity
 from pipelines.params import load_params
 from tests.project import change_params, make_project, run
 
@@ -163,5 +163,5 @@ def test_a_damaged_identity_is_named(tmp_path: Path) -> None:
 
 
 def test_identity_needs_no_heavy_import(project: Path) -> None:
-    code = "import sys, pipelines.fingerprint; print('torch' in sys.modules)"
+    code = "import sys, pipelines.identity; print('torch' in sys.modules)"
     assert run(project, "python", "-c", code).stdout.strip() == "False"
