@@ -27,9 +27,9 @@ def model_dir(dataset: str, method: str, seed: int) -> Path:
     return Path("models") / dataset / _trial(method, seed)
 
 
-def checkpoints_dir(fingerprint: str) -> Path:
+def checkpoints_dir(identity: str) -> Path:
     """Resume state: known to neither git nor DVC, and another folder for every configuration."""
-    return Path("checkpoints") / fingerprint
+    return Path("checkpoints") / identity
 
 
 def outputs_dir(dataset: str, method: str, seed: int | None) -> Path:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from pipelines.live import LiveRun
+    from pipelines.tracking.live import LiveRun
 
 
 class LiveObserver:

@@ -13,7 +13,7 @@ from pipelines.params import load_params
 
 def main() -> None:
     """Records what is not recorded yet; nothing is logged twice."""
-    from pipelines.tracking import record
+    from pipelines.tracking.record import record
 
     try:
         config = load_params()

@@ -36,9 +36,9 @@ def run(
     from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory
     from pipelines.identity import digest, read_identity, training_identity, write_identity
-    from pipelines.live import live_run
     from pipelines.observer import LiveObserver
     from pipelines.params import load_params
+    from pipelines.tracking.live import live_run
 
     identity = training_identity(dataset, method, seed, load_params())
     folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)

@@ -9,7 +9,7 @@ import sys
 from pennet.errors import UserError
 from pipelines.loopback import check_port_is_free
 from pipelines.params import load_params
-from pipelines.store import check_sqlite
+from pipelines.tracking.store import check_sqlite
 
 
 def main() -> None:

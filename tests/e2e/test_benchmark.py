@@ -69,7 +69,7 @@ def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: P
         assert record.info.status == "FINISHED"
         assert record.data.metrics["test/l1_hole"] == report["overall"]["l1_hole"]["value"]
         assert record.data.params["prepare.image_size_px"] == "48"
-        assert {"git.commit", "git.dirty", "pennet.fingerprint"} <= record.data.tags.keys()
+        assert {"git.commit", "git.dirty", "pennet.identity"} <= record.data.tags.keys()
         names = {item.path for item in client.list_artifacts(record.info.run_id, "report")}
         assert {"report/report.json", "report/sheet.png", "report/per_image.csv"} <= names
     trained = found["pennet"]

@@ -15,7 +15,8 @@ from pennet.cost import Cost, write_cost
 from pennet.metrics import features
 from pennet.metrics.catalogue import find
 from pennet.metrics.report import MetricResult, read_report
-from pipelines import compare, evaluate, layout, registry
+from pipelines import compare, evaluate, layout
+from pipelines.tracking import registry
 from tests.metrics.samples import noisy, pictures
 
 SIDE = 32

@@ -7,8 +7,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipelines import live
-from pipelines.live import LiveRun
+from pipelines.tracking import live
+from pipelines.tracking.live import LiveRun
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.registered_model import Inpainter
+from pipelines.tracking.registered_model import Inpainter
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from PIL import Image
 from pennet.config import TrackingConfig
 from pennet.cost import Cost, write_cost
 from pennet.metrics.report import MetricResult, Report, Settings, read_report, write_report
-from pipelines import layout, tracking
+from pipelines import layout
 from pipelines.identity import digest, write_identity
-from pipelines.live import live_run
 from pipelines.provenance import provenance
-from pipelines.run_contents import safe_name
-from pipelines.tracking import record
+from pipelines.tracking.contents import safe_name
+from pipelines.tracking.live import live_run
+from pipelines.tracking.record import RECORDED_TAG, record
 from tests.project import change_params, environment, make_project, run
 
 TRIAL = ("terrain", "pennet", 2019)
@@ -120,7 +120,7 @@ def test_recording_again_completes_a_run_and_duplicates_nothing(project: Path) -
     pictures = {item.path for item in client.list_artifacts(first.info.run_id, "images")}
     assert not record(*TRIAL, store())
 
-    client.delete_tag(first.info.run_id, tracking.RECORDED_TAG)  # as after a kill
+    client.delete_tag(first.info.run_id, RECORDED_TAG)  # as after a kill
     assert record(*TRIAL, store())
     assert {item.path for item in client.list_artifacts(first.info.run_id, "images")} == pictures
     assert len(client.search_model_versions("name = 'inpainting-terrain'")) == 1
@@ -175,7 +175,7 @@ def test_pictures_of_any_name_are_recorded_once_each(project: Path, names: list[
     values = {np.asarray(Image.open(client.download_artifacts(run_id, path))).flat[0] for path in kept}
     assert values == set(range(1, len(names) + 2))
     before = pictures()
-    client.delete_tag(run_id, tracking.RECORDED_TAG)
+    client.delete_tag(run_id, RECORDED_TAG)
     assert record(*TRIAL, store())
     assert pictures() == before
 
@@ -312,7 +312,7 @@ from pathlib import Path
 from pennet.config import TrackingConfig
 from pennet.errors import UserError
 from pipelines.params import stage_main
-from pipelines.live import live_run
+from pipelines.tracking.live import live_run
 
 def run(dataset: str, method: str, seed: int, *, tracking: TrackingConfig) -> None:
     identity = {"dataset": dataset, "method": method}

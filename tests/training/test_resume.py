@@ -69,7 +69,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def fingerprint(folder: Path) -> tuple[str, str]:
+def bits(folder: Path) -> tuple[str, str]:
     weights = (folder / "model" / "generator.safetensors").read_bytes()
     return hashlib.sha256(weights).hexdigest(), (folder / "history.txt").read_text()
 
@@ -96,7 +96,7 @@ def test_training_killed_twice_ends_with_the_same_bits(tmp_path: Path) -> None:
 
     output = run_to_the_end(killed)
     assert "resumed from 0" not in output
-    assert fingerprint(killed) == fingerprint(whole)
+    assert bits(killed) == bits(whole)
 
 
 @pytest.mark.slow
@@ -112,4 +112,4 @@ def test_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Pat
         process.kill()
         process.wait(timeout=30)
     run_to_the_end(killed)
-    assert fingerprint(killed) == fingerprint(whole)
+    assert bits(killed) == bits(whole)

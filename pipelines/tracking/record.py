@@ -1,9 +1,4 @@
-"""The record in MLflow: one run a training and benchmark, complete from its files.
-
-This module and those that it shares the work with (`runs.py`, `live.py`, `run_contents.py`, `registry.py`,
-`descriptions.py`) alone talk to MLflow. Nothing here changes a result: when the record cannot be kept, training goes on and
-says so.
-"""
+"""One run a training and benchmark, complete from its files."""
 
 from __future__ import annotations
 
@@ -13,13 +8,13 @@ import warnings
 from pennet.config import TrackingConfig
 from pennet.errors import UserError
 from pipelines import layout
-from pipelines.descriptions import NOTE_TAG, describe_experiment, run_note
 from pipelines.identity import Identity, benchmark_content, classical_identity, digest, read_identity
 from pipelines.params import PARAMS_PATH, load_params
-from pipelines.registry import register, test_statuses, test_values
-from pipelines.run_contents import log_cost, log_curves, log_data, log_pictures
-from pipelines.runs import find_run, open_run
-from pipelines.store import first_line, store_errors
+from pipelines.tracking.contents import log_cost, log_curves, log_data, log_pictures
+from pipelines.tracking.descriptions import NOTE_TAG, describe_experiment, run_note
+from pipelines.tracking.registry import register, test_statuses, test_values
+from pipelines.tracking.runs import find_run, open_run
+from pipelines.tracking.store import first_line, store_errors
 
 RECORDED_TAG = "pennet.recorded"
 """Digest of the files that a run was completed from."""

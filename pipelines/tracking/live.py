@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
-from pipelines.descriptions import describe_experiment
 from pipelines.identity import Identity
-from pipelines.runs import open_run
-from pipelines.store import first_line, store_errors, warn
+from pipelines.tracking.descriptions import describe_experiment
+from pipelines.tracking.runs import open_run
+from pipelines.tracking.store import first_line, store_errors, warn
 
 if TYPE_CHECKING:
     import numpy as np

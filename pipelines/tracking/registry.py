@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import TrackingConfig
-from pipelines.descriptions import headline, model_note, version_note
 from pipelines.identity import Identity, digest
-from pipelines.runs import BENCHMARK_TAG
+from pipelines.tracking.descriptions import headline, model_note, version_note
+from pipelines.tracking.runs import BENCHMARK_TAG
 
 if TYPE_CHECKING:
     from pennet.cost import Cost
@@ -102,7 +102,7 @@ def _log_model(name: str, model_dir: Path) -> str:
         name="generator",
         python_model=str(Path(__file__).with_name("registered_model.py")),
         artifacts={"model_dir": str(model_dir)},
-        code_paths=[str(Path(__file__).parents[1] / "pennet")],
+        code_paths=[str(Path(__file__).parents[2] / "pennet")],
         signature=signature,
         pip_requirements=REQUIREMENTS,
         registered_model_name=name,

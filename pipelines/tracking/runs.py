@@ -7,7 +7,7 @@ from typing import Any
 from pennet.config import TrackingConfig
 from pipelines.identity import Identity, digest
 from pipelines.provenance import provenance
-from pipelines.store import check_sqlite, experiment
+from pipelines.tracking.store import check_sqlite, experiment
 
 IDENTITY_TAG = "pennet.identity"
 """Digest of what decides the weights, or of what a classical method is."""
