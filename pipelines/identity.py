@@ -124,10 +124,18 @@ def read_identity(path: Path) -> dict[str, str] | None:
         raise UserError(f"{path} holds no identity ({error}); run the train stage again: dvc repro --force") from error
 
 
-def differences(there: Identity, here: Identity) -> list[str]:
-    """What differs between two identities, a readable entry each."""
-    keys = (key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
-    return [f"{key}: {there.get(key, 'absent')} there, {here.get(key, 'absent')} here" for key in keys]
+def last_other_training(identity: Identity) -> tuple[Path, dict[str, str]] | None:
+    """The last other training of the same data set, recipe and seed that has checkpoints: where, and what it is.
+
+    For whoever wonders why a training begins anew.
+    """
+    found = []
+    for path in layout.checkpoints_dir("").glob(f"*/{layout.IDENTITY_FILE}"):
+        other = read_identity(path)
+        of_same = other is not None and all(other.get(key) == identity[key] for key in ("dataset", "method", "seed"))
+        if other is not None and of_same and other != identity and any(path.parent.glob("step-*.pt")):
+            found.append((path.stat().st_mtime, path.parent, other))
+    return max(found)[1:] if found else None
 
 
 def training_parts(method: str, mask: str) -> list[str]:

@@ -35,7 +35,8 @@ def run(
     from pennet.seeding import apply_runtime
     from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory
-    from pipelines.identity import digest, read_identity, training_identity, write_identity
+    from pennet.training.checkpoint import checkpoint_paths, differences
+    from pipelines.identity import digest, last_other_training, read_identity, training_identity, write_identity
     from pipelines.observer import LiveObserver
     from pipelines.params import load_params
     from pipelines.tracking.live import live_run
@@ -46,6 +47,8 @@ def run(
         print(f"{method} on {dataset}: trained already; nothing that decides the weights has changed")
         return
     checkpoints_dir = layout.checkpoints_dir(digest(identity))
+    if not checkpoint_paths(checkpoints_dir) and (other := last_other_training(identity)):
+        print(f"a new training; {other[0]} is another one: {'; '.join(differences(other[1], identity))}")
     write_identity(checkpoints_dir / layout.IDENTITY_FILE, identity)
     keep_freed_memory()
     trial = Trial(layout.prepared_dir(dataset) / "train.npy", seed, train, recipe, runtime, apply_runtime(runtime))

@@ -59,17 +59,18 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, Any]
             what = "is empty" if path.stat().st_size == 0 else f"cannot be read, it is damaged ({_first_line(error)})"
             instead = f"go on from the older {older[-1]}" if older else "start anew; there is no older one"
             raise UserError(f"checkpoint {path} {what}; remove it to {instead}") from error
-    differences = [
-        f"{key}: {saved.get(key, 'absent')} there, {identity.get(key, 'absent')} here"
-        for key in sorted({*saved, *identity})
-        if saved.get(key) != identity.get(key)
-    ]
-    if differences:
+    if differs := differences(saved, identity):
         raise UserError(
-            f"checkpoint {path} is of another configuration: {'; '.join(differences)}."
+            f"checkpoint {path} is of another configuration: {'; '.join(differs)}."
             f" Restore that configuration, or remove {' and '.join(map(str, [path, *older]))} to start anew"
         )
     return step, state
+
+
+def differences(there: Identity, here: Identity) -> list[str]:
+    """What differs between two identities, a readable entry each."""
+    keys = (key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
+    return [f"{key}: {there.get(key, 'absent')} there, {here.get(key, 'absent')} here" for key in keys]
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 
 from pipelines import meaning
-from pipelines.identity import benchmark_content, classical_identity, digest, read_identity, training_identity
+from pipelines.identity import (
+    benchmark_content,
+    classical_identity,
+    digest,
+    last_other_training,
+    read_identity,
+    training_identity,
+    write_identity,
+)
 from pipelines.params import load_params
 from tests.project import change_params, make_project, run
 
@@ -165,3 +174,16 @@ def test_a_damaged_identity_is_named(tmp_path: Path) -> None:
 def test_identity_needs_no_heavy_import(project: Path) -> None:
     code = "import sys, pipelines.identity; print('torch' in sys.modules)"
     assert run(project, "python", "-c", code).stdout.strip() == "False"
+
+
+def test_the_last_other_training_of_the_same_recipe_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = {"dataset": "a", "method": "b", "seed": "1", "train.steps": "4"}
+    assert last_other_training(mine) is None
+    for number, other in enumerate([mine, mine | {"seed": "2"}, mine | {"train.steps": "5"}, mine | {"train.steps": "6"}]):
+        write_identity(tmp_path / f"checkpoints/{number}/identity.json", other)
+        os.utime(tmp_path / f"checkpoints/{number}/identity.json", (number, number))
+    assert last_other_training(mine) is None  # none has got as far as a checkpoint
+    for number in range(4):
+        (tmp_path / f"checkpoints/{number}/step-00000002.pt").touch()
+    assert last_other_training(mine) == (Path("checkpoints/3"), mine | {"train.steps": "6"})
