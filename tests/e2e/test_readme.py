@@ -181,12 +181,13 @@ def test_inpaint_fills_a_photo(demo: Path) -> None:
 
 @pytest.mark.slow
 def test_own_photos_are_packed_and_run(demo: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
+    """Photos with the names that cameras and people give, in a folder with a space in its path."""
+    copy = tmp_path / "my project"
     shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints"))
     for i in range(30):
         picture = np.random.default_rng(i).integers(0, 256, (60, 80, 3), dtype=np.uint8)
         (copy / "photos").mkdir(exist_ok=True)
-        Image.fromarray(picture).save(copy / "photos" / f"{i}.jpg")
+        Image.fromarray(picture).save(copy / "photos" / (f"IMG ({i}).jpg", f"{i}%, späť.png", f"a,b.{i}.jpg")[i % 3])
     printed = run(copy, *command(".venv/bin/pennet pack")).stdout
     sha256 = re.search(r"sha256: (\w+)", printed)
     assert sha256 is not None, printed
