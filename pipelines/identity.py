@@ -78,8 +78,10 @@ def benchmark_content(dataset: str, config: Config) -> dict[str, str]:
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run `dvc repro` first") from error
     return {
+        "prepare.image_size_px": str(config.prepare.image_size_px),
         "data.test": data_digest(dataset, "test"),
-        "masks": hashlib.sha256(json.dumps(masks).encode()).hexdigest(),
+        "masks.protocol": config.masks.protocol,
+        "masks.test": hashlib.sha256(json.dumps(masks).encode()).hexdigest(),
         **_flat("evaluate", {key: getattr(config.evaluate, key) for key in SCORE_SETTINGS}),
     }
 

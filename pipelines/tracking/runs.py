@@ -68,6 +68,7 @@ def open_run(
         )
     if benchmark is not None:
         mlflow.set_tag(BENCHMARK_TAG, digest(benchmark))
-    # Of a known run too: it may have been killed before it had them.
-    mlflow.log_params({key: value for key, value in identity.items() if not key.startswith("code.")})
+    # Of a known run too: it may have been killed before it had them, or be scored only now.
+    parameters = {**identity, **(benchmark or {})}
+    mlflow.log_params({key: value for key, value in parameters.items() if not key.startswith("code.")})
     return run

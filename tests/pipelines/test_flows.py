@@ -96,7 +96,7 @@ def test_a_wrong_checksum_is_one_message_and_not_tried_again(toy: Path) -> None:
     assert "Traceback" not in log
     (last,) = [line for line in result.stderr.splitlines() if line.startswith("benchmark: ")]
     assert last.startswith("benchmark: download@toy failed with exit status")
-    assert "download terrain: archive" in last
+    assert "download terrain: data/embedded/terrain-256.zip: sha256 is" in last
     assert "it is truncated or another version" in last
     assert log.count("it is truncated or another version") <= 5  # the stage's line, Prefect's states, the last word
 
