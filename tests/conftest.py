@@ -1,6 +1,7 @@
 """What several test folders share: one small project in which `make demo` has run."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from tests.project import environment, make_project
+from tests.project import environment, make_project, run
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.returncode == 0, result.stdout[-3000:]
     (folder / "demo.log").write_text(result.stdout)
     return folder
+
+
+@pytest.fixture(scope="session")
+def experiment(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with its results committed, and one experiment after them, with its output in `experiment.log`."""
+    copy = tmp_path_factory.mktemp("experiment") / "copy"
+    shutil.copytree(demo, copy, symlinks=True)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(copy)]
+    subprocess.run([*git, "add", "dvc.lock", "reports", ".dvc"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "Results"], check=True)
+    changes = ["-S", "train.steps=5", "-S", "evaluate.lpips_nets=[alex]"]  # both methods change, and all columns are there
+    result = run(copy, ".venv/bin/dvc", "exp", "run", *changes, timeout=400)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (copy / "experiment.log").write_text(result.stdout + result.stderr)
+    return copy
 
 
 def make(folder: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:

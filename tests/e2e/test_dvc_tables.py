@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pennet.metrics.catalogue import find
-from tests.project import environment, run
+from tests.project import environment
 
 pytestmark = pytest.mark.slow
 TERMINAL_COLUMNS = 160
@@ -52,20 +52,6 @@ def test_metrics_hold_nothing_that_changes_from_run_to_run(demo: Path) -> None:
     text = json.dumps(shown)
     for word in ("seconds", "memory", "device", "threads", "settings", "ci_low"):
         assert word not in text
-
-
-@pytest.fixture(scope="module")
-def experiment(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy with its results committed, and one experiment after them."""
-    copy = tmp_path_factory.mktemp("experiment") / "copy"
-    shutil.copytree(demo, copy, symlinks=True)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(copy)]
-    subprocess.run([*git, "add", "dvc.lock", "reports", ".dvc"], check=True)
-    subprocess.run([*git, "commit", "--quiet", "-m", "Results"], check=True)
-    changes = ["-S", "train.steps=5", "-S", "evaluate.lpips_nets=[alex]"]  # both methods change, and all columns are there
-    result = run(copy, "dvc", "exp", "run", *changes, timeout=400)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return copy
 
 
 def test_exp_show_fits_a_terminal_and_shows_both_methods(experiment: Path) -> None:
