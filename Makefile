@@ -48,7 +48,7 @@ test: $(STAMP) ## all tests, the slow ones too
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests that take seconds
-	$(PY) -m pytest -m "not slow and not server and not browser"
+	$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not server and not browser"
 
 .PHONY: check
 check: $(STAMP) ## style, types and the rules of the architecture
