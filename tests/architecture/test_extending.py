@@ -108,7 +108,7 @@ class FlatRecipe:
         return {"generator": self.generator, "optimizer": self.optimizer}
 '''
 PAGE = "# `glow`\n\n**Formula.** **Range.** **Rewards** **Misleads.** **Source.** an example\n"
-TEST = "def test_{name}_is_an_example() -> None:\n    assert True\n"
+TEST = '"""Where the test of {name} stands; it is counted here, and not run."""\n'
 FLAT = {
     "method": "flat",
     "training_mask": "stripes",
