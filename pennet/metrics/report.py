@@ -129,10 +129,7 @@ def report_from_mapping(mapping: Any, source: str) -> Report:
     if version != SCHEMA_VERSION:
         problem = f"schema_version: {version!r}, this version reads {SCHEMA_VERSION}; run the evaluation again"
         raise ConfigError([problem], source)
-    try:
-        report = config_from_mapping(Report, mapping, source)
-    except OverflowError as error:
-        raise ConfigError([f"a number is too large ({error}); run the evaluation again"], source) from error
+    report = config_from_mapping(Report, mapping, source)
     problems = [
         f"{key}: {getattr(report, key)} is not positive"
         for key in ("num_images", "height_px", "width_px")
