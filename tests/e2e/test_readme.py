@@ -37,6 +37,7 @@ RUN_HERE = {
     "make demo",
     "make test",
     "make repro",
+    'export PATH="$PWD/.venv/bin:$PATH"',  # as `environment` of tests/project.py does
     ".venv/bin/dvc status",
     ".venv/bin/dvc metrics show",
     ".venv/bin/dvc plots show",
