@@ -83,20 +83,21 @@ class AttentionTransferNetwork(nn.Module):
             for i, d in enumerate(dilations)
         )
 
-    def forward(self, shallow: Tensor, deep: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, shallow: Tensor, deep: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
         """(B, D, 2h, 2w), (B, C, h, w), (B, 1, H, W) -> the filled shallow map (B, D, 2h, 2w)."""
+        softmax_scale = self.softmax_scale if sharpness is None else sharpness
         # Attention in float32 whatever the autocast: its softmax is too steep for half precision.
         with torch.autocast(shallow.device.type, enabled=False):
             shallow, deep, mask = shallow.float(), deep.float(), mask.float()
             if self.mode == "released":
-                filled = rebuild_everywhere(shallow, deep, mask, self.kernel_size, self.softmax_scale)
+                filled = rebuild_everywhere(shallow, deep, mask, self.kernel_size, softmax_scale)
             else:
                 filled = fill_holes(
                     shallow,
                     deep,
                     mask,
                     self.kernel_size,
-                    self.softmax_scale,
+                    softmax_scale,
                     self.valid_threshold,
                     self.affinity,
                 )
@@ -161,6 +162,8 @@ class PENNet(nn.Module):
         channels = scale_channels(num_levels, base_width)
         self.num_levels = num_levels
         self.unit_px = 2**num_levels
+        self.softmax_scale = softmax_scale
+        self.has_attention = attention_levels != "none"
         self.encoder = PyramidContextEncoder(channels)
         self.transfers = nn.ModuleList()  # from scale L-1 to 1; None where a scale has no attention
         for scale in range(num_levels - 1, 0, -1):
@@ -195,12 +198,13 @@ class PENNet(nn.Module):
             dilations=config.dilations,
         )
 
-    def forward(self, image: Tensor, mask: Tensor) -> GeneratorOutput:
+    def forward(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels.
 
         Args:
             image: (B, 3, H, W) in [-1, 1]; its hole pixels are overwritten with 1 and never seen.
             mask: (B, 1, H, W) in {0, 1}, 1 = hole. H and W must divide by 2**L.
+            sharpness: softmax scale to use instead of its own; None for its own.
 
         Raises:
             ValueError: a side that does not divide by 2**L.
@@ -214,6 +218,6 @@ class PENNet(nn.Module):
         *maps, deepest = self.encoder(torch.cat([fill_hole(image, mask, 1.0), mask], dim=1))
         filled, deep = [], deepest
         for shallow, transfer in zip(reversed(maps), self.transfers, strict=True):
-            deep = shallow if transfer is None else transfer(shallow, deep, mask)
+            deep = shallow if transfer is None else transfer(shallow, deep, mask, sharpness)
             filled.append(deep)
         return self.decoder(filled, deepest)
