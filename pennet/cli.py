@@ -45,6 +45,13 @@ def inpaint(
     mask: Annotated[Path, typer.Argument(help="White where it is to be filled, black elsewhere; the picture's size.")],
     output: Annotated[Path, typer.Argument(help="Where the result goes (PNG).")],
     model: Annotated[Path, typer.Option(help="Folder of a trained generator, made by the train stage.")],
+    sharpness: Annotated[
+        float | None,
+        typer.Option(
+            help="Softmax scale of the attention; higher copies single patches, lower mixes them"
+            " \\[default: the model's own]."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Fill the hole of one picture; every known pixel keeps its value."""
@@ -59,7 +66,7 @@ def inpaint(
         if not hole.any():
             raise UserError(f"{mask}: no hole (no white pixel); paint white what is to be filled")
         generator = load_generator(model).to(choose_device(device))
-        save_png(output, fill(generator, picture, hole))
+        save_png(output, fill(generator, picture, hole, sharpness))
     except (UserError, OSError) as error:
         _fail(str(error))
 

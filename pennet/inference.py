@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from pennet.compositing import composite
 from pennet.data.images import to_float, to_uint8
 from pennet.errors import UserError
+from pennet.sharpness import check_sharpness
 
 
-def predict(generator: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
+def predict(generator: nn.Module, image: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
     """The generator's prediction for pictures of any size.
 
     Sides that do not divide by the generator's unit are padded by repeating the last line and column; the padding counts
@@ -21,35 +22,44 @@ def predict(generator: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
     is never copied, one that the picture's edge crosses may be (see docs/deviations.md).
 
     Args:
-        generator: takes (image, mask) and returns an output with `.image`.
+        generator: takes (image, mask), with attention also a sharpness, and returns an output with `.image`.
         image: (B, 3, H, W) in [-1, 1]; what is in the hole is never seen.
         mask: (B, 1, H, W) in {0, 1}, 1 = hole.
+        sharpness: softmax scale of the attention instead of the generator's own, in [1, 1e6]; None for its own.
 
     Returns:
         (B, 3, H, W) in [-1, 1].
+
+    Raises:
+        UserError: a sharpness that is none, or for a generator without attention.
     """
+    chosen = () if sharpness is None else (_checked_for(generator, sharpness),)
     height, width = image.shape[-2:]
     unit = int(generator.unit_px)  # type: ignore[arg-type]
     padding = (0, -width % unit, 0, -height % unit)
     image, mask = F.pad(image, padding, mode="replicate"), F.pad(mask, padding, value=1.0)
     with torch.inference_mode():
-        output = generator(image, mask)
+        output = generator(image, mask, *chosen)
     return output.image[..., :height, :width]
 
 
-def inpaint(generator: nn.Module, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def inpaint(
+    generator: nn.Module, image: NDArray[np.uint8], mask: NDArray[np.uint8], sharpness: float | None = None
+) -> NDArray[np.uint8]:
     """Fills the hole of one picture; its known pixels come back bit for bit.
 
     Args:
         generator: from `pennet.generator_files.load_generator`.
         image: (H, W, 3) uint8 RGB.
         mask: (H, W), 1 (or 255) = hole, 0 = known.
+        sharpness: see `predict`.
 
     Returns:
         (H, W, 3) uint8: the composite.
 
     Raises:
-        UserError: shapes or types that do not fit, a mask of other values, or one without any known pixel.
+        UserError: shapes or types that do not fit, a mask of other values, one without any known pixel, or a sharpness that
+            `predict` refuses.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise UserError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
@@ -64,6 +74,12 @@ def inpaint(generator: nn.Module, image: NDArray[np.uint8], mask: NDArray[np.uin
     device = next(generator.parameters()).device
     picture = to_float(image[None]).to(device)
     mask_tensor = torch.from_numpy(hole[None, None].astype(np.float32)).to(device)
-    prediction = predict(generator, picture, mask_tensor)
+    prediction = predict(generator, picture, mask_tensor, sharpness)
     filled = to_uint8(composite(picture, prediction, mask_tensor))[0]
     return np.where(hole[..., None], filled, image)
+
+
+def _checked_for(generator: nn.Module, sharpness: float) -> float:
+    if not getattr(generator, "has_attention", False):
+        raise UserError(f"sharpness: got {sharpness!r}, and this generator has no attention to sharpen; leave it out")
+    return check_sharpness(sharpness, generator.softmax_scale)  # type: ignore[arg-type]

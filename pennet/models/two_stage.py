@@ -149,10 +149,11 @@ class RefinementNetwork(nn.Module):
         )
         self.to_rgb = nn.Conv2d(self.decoder.features, 3, 3, padding=1)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
+        softmax_scale = self.softmax_scale if sharpness is None else sharpness
         attended = self.before_attention(x)
         with torch.autocast(attended.device.type, enabled=False):  # the softmax is too steep for half precision
-            attended = contextual_attention(attended.float(), mask.float(), self.softmax_scale)
+            attended = contextual_attention(attended.float(), mask.float(), softmax_scale)
         branches = [self.conv_branch(x), self.after_attention(attended)]
         return self.to_rgb(self.decoder(torch.cat(branches, dim=1)))
 
@@ -168,6 +169,8 @@ class TwoStageGenerator(nn.Module):
         sees_mask_twice: whether the second stage, too, has the plane of ones and the mask in its input.
     """
 
+    has_attention = True
+
     def __init__(
         self,
         layer: Layer,
@@ -178,17 +181,19 @@ class TwoStageGenerator(nn.Module):
     ):
         super().__init__()
         self.unit_px = UNIT_PX
+        self.softmax_scale = softmax_scale
         self.limit = limit
         self.sees_mask_twice = sees_mask_twice
         self.coarse = CoarseNetwork(layer, base_width)
         self.refine = RefinementNetwork(layer, 5 if sees_mask_twice else 3, base_width, softmax_scale)
 
-    def forward(self, image: Tensor, mask: Tensor) -> GeneratorOutput:
+    def forward(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels; the coarse guess is the output's one-picture pyramid.
 
         Args:
             image: (B, 3, H, W) in [-1, 1]; its hole pixels are overwritten with 0 and never seen.
             mask: (B, 1, H, W) in {0, 1}, 1 = hole. H and W must divide by 8.
+            sharpness: softmax scale to use instead of its own; None for its own.
 
         Raises:
             ValueError: a side that does not divide by 8.
@@ -204,7 +209,7 @@ class TwoStageGenerator(nn.Module):
         coarse = self.limit(self.coarse(torch.cat([known, planes], dim=1)))
         guess = composite(known, coarse, mask)
         x = torch.cat([guess, planes], dim=1) if self.sees_mask_twice else guess
-        return GeneratorOutput(self.limit(self.refine(x, mask)), (coarse,))
+        return GeneratorOutput(self.limit(self.refine(x, mask, sharpness)), (coarse,))
 
 
 class CAGenerator(TwoStageGenerator):
