@@ -22,11 +22,11 @@ def check_sharpness(value: object, own: float | None = None) -> float:
     Raises:
         UserError: no number, not finite, or beyond the limits.
     """
-    # A bool is a number to Python; nan is within no limits.
-    if isinstance(value, bool) or not isinstance(value, Real) or not MIN_SHARPNESS <= float(value) <= MAX_SHARPNESS:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not MIN_SHARPNESS <= value <= MAX_SHARPNESS:  # type: ignore[operator]  # nan is within no limits
         default = "" if own is None else f" ({own:g})"
         raise UserError(
             f"sharpness: expected a number from {MIN_SHARPNESS:g} to {MAX_SHARPNESS:.0f}, got {value!r};"
             f" leave it out for the model's own{default}"
         )
-    return float(value)
+    return float(value)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pennet.config import TrackingConfig
+from pennet.sharpness import MAX_SHARPNESS, MIN_SHARPNESS
 from pipelines import layout
 from pipelines.params import load_params
 
@@ -89,7 +90,10 @@ def model_note(name: str, dataset: str, experiment_id: str) -> str:
         "```python\n"
         f'model = mlflow.pyfunc.load_model("models:/{name}@champion")\n'
         'filled = model.predict({"image": image, "mask": mask})  # uint8 (N, H, W, 3) and (N, H, W); 1 = hole\n'
-        "```"
+        'sharper = model.predict({"image": image, "mask": mask}, params={"sharpness": 1000.0})\n'
+        "```\n\n"
+        "`sharpness` is the softmax scale of the attention: higher copies single patches, lower mixes them. Without it a"
+        " version takes its own, with which it was scored: see its text."
     )
 
 
@@ -100,6 +104,20 @@ def version_note(
         f"{_result(method, seed, dataset, report, cost)}"
         f" Parameters, curves and all metrics: [run](#/experiments/{experiment_id}/runs/{run_id}).\n\n"
         f"{_sheet(run_id, experiment_id)}"
+    )
+
+
+def sharpness_note(own: float | None) -> str:
+    """What `params` of `predict` may change.
+
+    Args:
+        own: the softmax scale of the generator's attention; None for one without attention.
+    """
+    if own is None:
+        return "\n\nIt has no attention, and takes no `sharpness`."
+    return (
+        f"\n\nIts own `sharpness`, the softmax scale of its attention, is **{own:g}**; it takes others from"
+        f" {MIN_SHARPNESS:g} to {MAX_SHARPNESS:.0f}."
     )
 
 

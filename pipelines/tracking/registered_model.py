@@ -16,7 +16,8 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
     Input: a mapping with `image`, uint8 (N, H, W, 3) RGB, and `mask`, uint8 (N, H, W), 1 (or 255) = hole.
     Output: uint8 (N, H, W, 3), known pixels bit for bit as they came.
-    Another number of masks than of images, or no image, is a `ValueError`.
+    Parameter: `sharpness`, softmax scale of the attention, in [1, 1e6]; None for the model's own.
+    Another number of masks than of images, no image, or a sharpness that is none is a `ValueError`.
     """
 
     def load_context(self, context: Any) -> None:
@@ -33,7 +34,9 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
             raise UserError(f"image holds {len(images)} pictures and mask {len(masks)}; give one mask for each picture")
         if len(images) == 0:
             raise UserError("image holds no picture; give at least one, as uint8 (N, H, W, 3)")
-        return np.stack([inpaint(self.generator, image, mask) for image, mask in zip(images, masks, strict=True)])
+        sharpness = (params or {}).get("sharpness")
+        pairs = zip(images, masks, strict=True)
+        return np.stack([inpaint(self.generator, image, mask, sharpness) for image, mask in pairs])
 
 
 mlflow.models.set_model(Inpainter())

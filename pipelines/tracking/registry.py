@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import TrackingConfig
 from pipelines.identity import Identity, digest
-from pipelines.tracking.descriptions import headline, model_note, version_note
+from pipelines.tracking.descriptions import headline, model_note, sharpness_note, version_note
 from pipelines.tracking.runs import BENCHMARK_TAG
 
 if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
     from pennet.cost import Cost
     from pennet.metrics.report import Report
 
@@ -70,7 +73,10 @@ def register(
     version = str(known[0].version) if known else _log_model(name, model_dir)
     client.set_model_version_tag(name, version, WEIGHTS_TAG, weights)
     client.update_registered_model(name, model_note(name, dataset, experiment_id))
-    client.update_model_version(name, version, version_note(run_id, experiment_id, dataset, method, seed, report, cost))
+    note = version_note(run_id, experiment_id, dataset, method, seed, report, cost)
+    if _takes_sharpness(name, version):
+        note += sharpness_note(_own_sharpness(model_dir))
+    client.update_model_version(name, version, note)
     for metric, value in headline(report).items():
         client.set_model_version_tag(name, version, f"test.{metric}", f"{value:.6g}")
     client.set_model_version_tag(name, version, BENCHMARK_TAG, digest(benchmark))
@@ -86,25 +92,53 @@ def register(
     return name, version
 
 
+def signature() -> ModelSignature:
+    """What `registered_model.Inpainter` takes and returns; a sharpness of None is the model's own."""
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+    byte = np.dtype(np.uint8)
+    return ModelSignature(
+        Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
+        Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
+        ParamSchema([ParamSpec("sharpness", DataType.double, None)]),
+    )
+
+
 def _log_model(name: str, model_dir: Path) -> str:
     """Logs the weights in the active run and registers them; returns the version's number."""
     import mlflow
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
 
-    byte = np.dtype(np.uint8)
-    signature = ModelSignature(
-        Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
-        Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
-    )
     info = mlflow.pyfunc.log_model(
         name="generator",
         python_model=str(Path(__file__).with_name("registered_model.py")),
         artifacts={"model_dir": str(model_dir)},
         code_paths=[str(Path(__file__).parents[2] / "pennet")],
-        signature=signature,
+        signature=signature(),
         pip_requirements=REQUIREMENTS,
         registered_model_name=name,
     )
     return str(info.registered_model_version)
+
+
+def _takes_sharpness(name: str, version: str) -> bool:
+    """Whether a version was registered with a sharpness: those of before know none, and keep their weights' number."""
+    import mlflow.models
+
+    known = mlflow.models.get_model_info(f"models:/{name}/{version}").signature
+    return known is not None and known.params is not None
+
+
+def _own_sharpness(model_dir: Path) -> float | None:
+    """The softmax scale of a saved generator's attention; None for one without attention."""
+    import torch
+
+    from pennet.config import recipe_from_mapping
+    from pennet.generator_files import CONFIG_FILE
+    from pennet.methods import build_generator
+
+    path = model_dir / CONFIG_FILE
+    with torch.device("meta"):  # no weights, no random numbers
+        generator = build_generator(recipe_from_mapping(json.loads(path.read_text()), str(path)))
+    return float(generator.softmax_scale) if getattr(generator, "has_attention", False) else None  # type: ignore[arg-type]

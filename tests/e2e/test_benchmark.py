@@ -100,6 +100,8 @@ def test_registered_model_inpaints_by_alias(project: Path, mlflow) -> None:
     assert result.shape == image.shape
     assert np.array_equal(result[mask == 0], image[mask == 0])
     assert not np.array_equal(result[mask == 1], image[mask == 1])
+    sharper = model.predict({"image": image, "mask": mask}, params={"sharpness": 1e6})
+    assert np.array_equal(sharper[mask == 0], image[mask == 0])
     with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
         model.predict({"image": image[..., :2], "mask": mask})
 

@@ -17,15 +17,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pennet.atomic import write_json
 from pennet.config import TrackingConfig
 from pennet.cost import Cost, write_cost
 from pennet.metrics.report import MetricResult, Report, Settings, read_report, write_report
 from pipelines import layout
 from pipelines.identity import digest, write_identity
 from pipelines.provenance import provenance
+from pipelines.tracking import registry
 from pipelines.tracking.contents import safe_name
 from pipelines.tracking.live import live_run
 from pipelines.tracking.record import RECORDED_TAG, record
+from tests.configs import small_recipe
 from tests.project import change_params, environment, make_project, run
 
 TRIAL = ("terrain", "pennet", 2019)
@@ -51,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i, path in enumerate([report_dir / "sheet.png", composite_dir / "0000.png"]):
         Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(path)
     (model_dir / "generator.safetensors").write_bytes(b"weights")
-    (model_dir / "config.json").write_text("{}")
+    write_json(model_dir / "config.json", dataclasses.asdict(small_recipe(softmax_scale=25.0)))
     write_identity(model_dir / layout.IDENTITY_FILE, IDENTITY)
     (data_dir / "digests.json").write_text('{"train": "a", "test": "b"}')
     (masks_dir / "manifest.csv").write_text("name,hole_ratio,sha256\na,0.25,c\n")
@@ -211,6 +214,27 @@ def test_pages_of_mlflow_say_what_they_show_and_link_to_each_other(project: Path
     assert "models:/inpainting-terrain@champion" in model.description
     assert version.description.startswith(line.partition(" Weights")[0])
     assert run_link in version.description
+    assert "Its own `sharpness`, the softmax scale of its attention, is **25**" in version.description
+    assert 'params={"sharpness": 1000.0}' in model.description
+
+
+def test_a_version_without_attention_and_one_of_before_sharpness_are_not_said_to_have_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = registry.signature()
+    signature.params = None
+    with monkeypatch.context() as before:
+        before.setattr(registry, "signature", lambda: signature)
+        assert record(*TRIAL, store())
+    client, model_dir = mlflow.MlflowClient(), layout.model_dir(*TRIAL)
+    client.delete_tag(the_run().info.run_id, RECORDED_TAG)
+    assert record(*TRIAL, store())
+    (model_dir / "generator.safetensors").write_bytes(b"other weights")
+    write_json(model_dir / "config.json", dataclasses.asdict(small_recipe(attention_levels="none")))
+    assert record(*TRIAL, store())
+    versions = {int(v.version): v.description for v in client.search_model_versions("name = 'inpainting-terrain'")}
+    assert "sharpness" not in versions[1]
+    assert "It has no attention, and takes no `sharpness`." in versions[2]
 
 
 def test_a_version_is_tagged_with_its_headline_metrics_alone(project: Path) -> None:
