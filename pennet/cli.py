@@ -137,7 +137,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of remembered features \\[default: ~/.cache/pennet/features\\]."),
+        typer.Option(help="Folder of remembered features \\[default: ~/.cache/pennet/features]."),
     ] = None,
 ) -> None:
     """Compare a folder of results with the ground truth by every metric of docs/metrics.md.
