@@ -69,6 +69,16 @@ def resolved(name: str, base: Mapping[str, Any], above: tuple[str, ...] = ()) ->
     return values
 
 
+def ancestors(name: str) -> list[str]:
+    """The profiles that a profile extends, the nearest first; those of a profile that `resolved` takes.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    parent = read_yaml(PROFILES / f"{name}.yaml").get(EXTENDS)
+    return [] if parent is None else [str(parent), *ancestors(str(parent))]
+
+
 def apply(name: str) -> Iterator[str]:
     """Writes a profile to `params.yaml`; returns the lines of a unified diff.
 

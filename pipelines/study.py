@@ -2,23 +2,27 @@
 
 A study is a clone of the last commit in `.studies/PROFILE/`, with the resolved profile as its `params.yaml`, so that the
 project's own parameters, lock file and reports stay as they are. It shares DVC's cache and the MLflow store, goes on where
-it was interrupted, and leaves its tables and pictures in `reports/studies/PROFILE/`, for git.
+it was interrupted, and leaves its tables and pictures in `reports/studies/PROFILE/`, for git. It starts with the trainings
+of the studies that its profile extends, so that only those are trained again whose weights something in it changes.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pennet.atomic import replacing_folder
+from pennet.atomic import replacing, replacing_folder
 from pennet.errors import UserError
 from pipelines import layout
+from pipelines.identity import digest, read_identity
 from pipelines.params import PARAMS_PATH, write_yaml
 from pipelines.process import child
-from pipelines.profile import committed_params, refuse_changes_of_ones_own, resolved
+from pipelines.profile import ancestors, committed_params, refuse_changes_of_ones_own, resolved
 from pipelines.provenance import CHANGES_NO_RESULT
 from pipelines.repository import git
 from pipelines.workspace import check_workspace
@@ -42,6 +46,9 @@ def run(profile: str) -> None:
     folder = layout.study_dir(profile)
     _check_out(folder, git("rev-parse", "HEAD").strip())
     write_yaml(folder / PARAMS_PATH, _with_the_projects_files(params))
+    for ancestor in ancestors(profile):
+        if brought := bring_trainings(layout.study_dir(ancestor), folder, params):
+            print(f"{profile} starts with what {ancestor} has trained: {', '.join(brought)}")
 
     for command in ([sys.executable, "-m", "dvc", "repro"], [sys.executable, "-m", "pipelines.record"]):
         with child(command, cwd=folder) as process:
@@ -53,6 +60,40 @@ def run(profile: str) -> None:
             for kept in (layout.comparison_dir(dataset), layout.plots_dir(dataset)):
                 shutil.copytree(folder / kept, fresh / kept.name)
         print(f"{profile} on {dataset}: {target / 'comparison' / 'comparison.md'}")
+
+
+def bring_trainings(source: Path, folder: Path, params: Mapping[str, Any]) -> list[str]:
+    """Copies a study's finished trainings that a profile names and another study has not: weights, cost, curves and timing.
+
+    Stage `train` keeps those that are what it would train (docs/decisions/0012) and trains the others.
+
+    Args:
+        source: the study's folder; nothing happens where there is none.
+        folder: the other study's.
+        params: the parameters of the other study.
+
+    Returns:
+        The folders of the models that were copied.
+
+    Raises:
+        UserError: an unreadable identity in the source.
+    """
+    brought = []
+    for dataset, method, seed in itertools.product(params["datasets"], params["methods"]["learned"], params["seeds"]):
+        model = layout.model_dir(dataset, method, seed)
+        report_dir = layout.report_dir(dataset, method, seed)
+        beside = [report_dir / "cost.json", report_dir / "history.csv"]
+        identity = read_identity(source / model / layout.IDENTITY_FILE)  # written last: with it the training is whole
+        if identity is None or (folder / model).exists() or not all((source / path).exists() for path in beside):
+            continue
+        timing = layout.checkpoints_dir(digest(identity)) / "timing.json"
+        for path in (*beside, *([timing] if (source / timing).exists() else [])):
+            with replacing(folder / path) as temporary:
+                shutil.copyfile(source / path, temporary)
+        with replacing_folder(folder / model) as fresh:  # last, for the same reason
+            shutil.copytree(source / model, fresh, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        brought.append(str(model))
+    return brought
 
 
 def _check_out(folder: Path, commit: str) -> None:

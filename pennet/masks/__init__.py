@@ -30,6 +30,7 @@ KINDS = (
     MaskKind("free_form", draw="pennet.masks.free_form:free_form"),
     MaskKind("box_and_free_form", draw="pennet.masks.box_and_free_form:box_and_free_form"),
     MaskKind("irregular", draw="pennet.masks.irregular:irregular", in_turn="pennet.masks.irregular:irregular_in_turn"),
+    MaskKind("many_sizes", draw="pennet.masks.many_sizes:many_sizes"),
 )
 
 

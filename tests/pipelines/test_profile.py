@@ -74,6 +74,14 @@ def test_profile_extends_another(project: Path) -> None:
     assert profile.resolved("longer", BASE) == changed(train__steps=90000, train__batch_size=2)
 
 
+def test_ancestors_come_nearest_first(project: Path) -> None:
+    write("long", "train: {steps: 9000}")
+    write("longer", "extends: long")
+    write("longest", "extends: longer")
+    assert profile.ancestors("longest") == ["longer", "long"]
+    assert profile.ancestors("long") == []
+
+
 def test_recipe_extends_another_as_it_is_resolved(project: Path) -> None:
     write(
         "parts",

@@ -1,5 +1,6 @@
 """A study: a profile of its own, results that come back, and a project that stays as it was."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.identity import digest
+from pipelines.study import bring_trainings
 from tests.conftest import make
 from tests.project import ROOT, SMALL, make_project, run
 
@@ -21,6 +24,25 @@ tracking:
   experiment: tiny-study
 """
 
+TRAINS = """
+extends: tiny
+methods:
+  learned: [pennet]
+  classical: []
+"""
+HEIR = """
+extends: trains
+methods:
+  learned: [pennet, milder]
+train:
+  log_every_steps: 2
+evaluate:
+  sheet_images: 2
+recipes:
+  milder: {extends: pennet, adversarial_weight: 0.01}
+"""
+TRIAL = "terrain/pennet/seed-2019"
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,7 +52,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.move(folder / "data/embedded/terrain-256.zip", folder / "own/photos.zip")  # in no commit, as people's own are
     (folder / ".gitignore").open("a").write("/own/\n")
     (folder / "profiles").mkdir()
-    (folder / "profiles/tiny.yaml").write_text(TINY)
+    for name, text in {"tiny": TINY, "trains": TRAINS, "heir": HEIR}.items():
+        (folder / f"profiles/{name}.yaml").write_text(text)
     _commit(folder)
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
@@ -68,10 +91,70 @@ def test_study_leaves_its_report_and_its_runs_and_nothing_else(project: Path) ->
     assert not (project / ".studies/tiny/mlruns").exists()
 
 
+@pytest.mark.slow
+def test_study_trains_only_what_the_studies_that_it_extends_have_not(project: Path) -> None:
+    trains, heir = (make(project, "study", f"PROFILE={name}", timeout=400) for name in ("trains", "heir"))
+    assert trains.returncode == heir.returncode == 0, trains.stdout + heir.stdout
+    assert "starts with" not in trains.stdout
+    assert f"heir starts with what trains has trained: models/{TRIAL}" in heir.stdout
+    assert "pennet on terrain: trained already; nothing that decides the weights has changed" in heir.stdout
+    assert "milder on terrain: 4 steps ->" in heir.stdout
+    first, second = (project / ".studies" / name for name in ("trains", "heir"))
+    for file in (f"models/{TRIAL}/generator.safetensors", "reports/terrain/methods/pennet/seed-2019/cost.json"):
+        assert (first / file).read_bytes() == (second / file).read_bytes()
+    assert len(list(second.glob("checkpoints/*/step-*.pt"))) == len(list(first.glob("checkpoints/*/step-*.pt"))) > 0
+    assert (project / "reports/studies/heir/terrain/comparison/comparison.md").read_text().count("| milder |")
+    timings = (second / "reports/terrain/timing.md").read_text()
+    assert "| pennet |" in timings  # what it took where it was trained
+
+
+def trained(study: Path, method: str, seed: int, weights: str, *, whole: bool = True) -> None:
+    """Files as a training leaves them."""
+    model = study / f"models/terrain/{method}/seed-{seed}"
+    report = study / f"reports/terrain/methods/{method}/seed-{seed}"
+    identity = {"method": method, "weights": weights}
+    timing = study / "checkpoints" / digest(identity) / "timing.json"
+    files = {model / "generator.safetensors": weights, model / "config.json": "{}", timing: weights}
+    files |= {report / "cost.json": weights, report / "history.csv": weights, report / "report.json": weights}
+    files |= {model / "identity.json": json.dumps(identity)} if whole else {}
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_finished_trainings_are_brought_and_none_is_overwritten(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    trained(old, "pennet", 1, "from old")
+    trained(old, "pennet", 2, "from old, interrupted", whole=False)
+    trained(old, "ca", 1, "from old")
+    trained(old, "gntipt", 1, "not in the profile")
+    trained(new, "ca", 1, "its own")
+    own = {path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file()}
+    params = {"datasets": ["terrain"], "methods": {"learned": ["pennet", "ca", "milder"]}, "seeds": [1, 2]}
+    before = {path: path.read_text() for path in old.rglob("*") if path.is_file()}
+    assert bring_trainings(old, new, params) == ["models/terrain/pennet/seed-1"]
+    assert {path: path.read_text() for path in old.rglob("*") if path.is_file()} == before
+
+    timing = digest({"method": "pennet", "weights": "from old"})
+    new_files = {path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file()} - own
+    assert new_files == {
+        f"checkpoints/{timing}/timing.json",
+        "models/terrain/pennet/seed-1/config.json",
+        "models/terrain/pennet/seed-1/generator.safetensors",
+        "models/terrain/pennet/seed-1/identity.json",
+        "reports/terrain/methods/pennet/seed-1/cost.json",
+        "reports/terrain/methods/pennet/seed-1/history.csv",
+    }
+    assert (new / "models/terrain/ca/seed-1/generator.safetensors").read_text() == "its own"
+    assert (new / "reports/terrain/methods/ca/seed-1/cost.json").read_text() == "its own"
+    assert bring_trainings(old, new, params) == []
+    assert bring_trainings(tmp_path / "none", new, params) == []
+
+
 def test_unknown_profile_is_named_with_those_there_are(project: Path) -> None:
     result = run(project, "python", "-m", "pipelines.study", "tyni")
     assert result.returncode == 1
-    assert "profiles/tyni.yaml does not exist; known profiles are tiny" in result.stderr
+    assert "profiles/tyni.yaml does not exist; known profiles are heir, tiny, trains" in result.stderr
     assert not (project / ".studies/tyni").exists()
 
 
