@@ -58,8 +58,18 @@ AnyMethodConfig = Annotated[MethodConfig, PlainValidator(_build)]
 """The parameters of one of the learned methods."""
 
 
-TRAINING_MASKS_BEFORE = {"pennet": "rotated_square", "ca": "jittered_box", "gntipt": "box_and_free_form"}
-"""Training masks of saved generators that are older than the parameter."""
+BEFORE: dict[str, dict[str, Any]] = {
+    "pennet": {
+        "training_mask": "rotated_square",
+        "full_resolution": False,
+        "fills": ["features"],
+        "patch_sizes": [1, 3],
+        "finest_attention": 1,
+    },
+    "ca": {"training_mask": "jittered_box"},
+    "gntipt": {"training_mask": "box_and_free_form"},
+}
+"""What generators do that were saved before a parameter was there, by method."""
 
 
 def recipe_from_mapping(values: Any, source: str = "recipe") -> MethodConfig:
@@ -70,6 +80,6 @@ def recipe_from_mapping(values: Any, source: str = "recipe") -> MethodConfig:
     """
     if isinstance(values, dict):
         values = {RENAMED.get(key, key): value for key, value in values.items()}
-        if (method := values.get("method")) in TRAINING_MASKS_BEFORE:
-            values = {"training_mask": TRAINING_MASKS_BEFORE[method]} | values
+        if (method := values.get("method")) in BEFORE:
+            values = BEFORE[method] | values
     return config_from_mapping(AnyMethodConfig, values, source)

@@ -25,8 +25,16 @@ class PENNetConfig(MethodConfig):
     """`paper`: cosine softmax over valid positions, holes only; `released`: the behaviour of the authors' code."""
     attention_levels: Literal["all", "deepest", "none"]
     """Where the Attention Transfer Network works; `none` is a plain U-Net."""
-    affinity: Literal["cosine", "euclidean"]
-    """Likeness of two patches (`paper` mode only; `released` is always cosine-like)."""
+    full_resolution: bool
+    """Whether the encoder begins with a map of the picture's own resolution, and transfer ends there."""
+    fills: Annotated[list[Literal["features", "picture"]], Field(min_length=1)]
+    """What transfer fills: `features`, the paper's; `picture`, the picture itself, and the decoder adds to the copy."""
+    affinity: Literal["cosine", "euclidean", "picture"]
+    """Likeness of two patches: of features (cosine is the paper's), or of the picture as far as it is filled."""
+    patch_sizes: Annotated[list[Annotated[int, Field(ge=1, le=15)]], Field(min_length=2, max_length=2)]
+    """Sides of the compared patches, odd: at the deepest transfer and at all others; [1, 3] in the release."""
+    finest_attention: PositiveInt
+    """The finest scale whose patches are compared; scales above it are filled with its attention. 1 is the paper's."""
     softmax_scale: PositiveFloat
     """Inverse temperature of the attention softmax."""
     valid_threshold: Ratio
@@ -56,7 +64,20 @@ class PENNetConfig(MethodConfig):
             "dilations",
             f"must not be more than base_width ({self.base_width}), so that each has a channel",
         )
-        yield self.attention_mode == "paper" or self.affinity == "cosine", "affinity", "needs attention_mode: paper"
+        copies = "picture" in self.fills
+        yield self.full_resolution or not copies, "fills", "can hold picture only with full_resolution: true"
+        yield copies or self.affinity != "picture", "affinity", "can be picture only where fills holds picture"
+        yield len(set(self.fills)) == len(self.fills), "fills", "must not hold anything twice"
+        yield all(size % 2 for size in self.patch_sizes), "patch_sizes", "must be odd"
+        yield (
+            self.finest_attention <= self.num_levels,
+            "finest_attention",
+            f"must be one of the scales up to num_levels ({self.num_levels})",
+        )
+        if self.attention_mode == "released":
+            yield self.affinity == "cosine", "affinity", "needs attention_mode: paper"
+            yield not copies, "fills", "can hold picture only with attention_mode: paper"
+            yield self.finest_attention == 1, "finest_attention", "must be 1 with attention_mode: released"
 
     def mismatches_with(self, image_size_px: int, name: str) -> Iterator[str]:
         smallest = smallest_judged_side_px(self.discriminator_strides)

@@ -1,31 +1,36 @@
 """Patch attention: which known patch does each patch of a hole resemble, and what stood there?
 
 Two exact evaluations of the Attention Transfer Network's operation (Zeng et al., section 3.2), one per mode. A *deep* map
-(B, C, h, w) decides the likeness of positions; a *shallow* map (B, D, 2h, 2w) is rebuilt from its own 4x4 patches (stride 2,
-padding 1), weighted by that likeness; overlaps are added and divided by 4.
+(B, C, h, w) decides the likeness of positions; a *shallow* map (B, D, n h, n w), n = 2 in the paper, is rebuilt from its own
+patches of n + 2 (stride n, padding 1), weighted by that likeness; where patches overlap, they are averaged.
 
-Neither ever holds the h·w x h·w score matrix of a large map: queries go in chunks of at most `max_scores` scores, or of one
-line where a line has more. The released mode's parts are contextual attention's as well (`contextual_attention.py`).
+Neither ever holds the h·w x h·w score matrix of a large map, with or without gradients: queries go in chunks of at most
+`max_scores` scores, or of one line where a line has more. The released mode's parts are contextual attention's as well
+(`contextual_attention.py`).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-MAX_SCORES = 2_000_000
-"""Scores held at once on a CPU (8 MB in float32): enough for fast matrix products, few enough to stay in its cache."""
+MAX_SCORES = 4_000_000
+"""Scores held at once on a CPU (16 MB in float32): enough for fast matrix products, few enough to stay in its cache."""
 
 MAX_SCORES_CUDA = 2**26
 """Scores held at once on a GPU (256 MiB in float32, and a few times that while a softmax runs): so many that starting the
 kernels costs nothing beside their work, so few that they fit beside a training on a small card."""
 
-Affinity = Literal["cosine", "euclidean"]
+KEPT_SCORES = 2**23
+"""Scores of one transfer that `paper` mode keeps for the backward pass (32 MiB); of more, they are computed again there."""
+
+Affinity = Literal["cosine", "euclidean", "picture"]
 
 
 def max_scores(device: torch.device) -> int:
@@ -35,104 +40,192 @@ def max_scores(device: torch.device) -> int:
 
 # --- paper mode ------------------------------------------------------------------------------------------------------
 
+FILLED_WEIGHT = 0.1
+"""What a position that was filled counts beside a known one when patches of pictures are compared."""
+PADDING = -1e30
+"""Score of a key that only fills up a sample's row: no mass in the softmax."""
+
+
+class Holed(NamedTuple):
+    """A map and where its hole is."""
+
+    values: Tensor
+    """(B, D, n h, n w)."""
+    hole: Tensor
+    """(B, 1, n h, n w), bool: the positions to fill; all others come back untouched."""
+
 
 def fill_holes(
-    shallow: Tensor,
-    deep: Tensor,
+    maps: Sequence[Holed],
+    compared: Holed,
     mask: Tensor,
     kernel_size: int,
     softmax_scale: float,
     valid_threshold: float,
     affinity: Affinity,
-) -> Tensor:
-    """Fills the hole of a shallow map with what the deep map's attention finds outside it.
+) -> list[Tensor]:
+    """Fills the holes of maps with what attention finds outside them: likeness is decided once, for all of them.
 
     Args:
-        shallow: (B, D, 2h, 2w), the map to fill; positions that saw no hole are returned untouched.
-        deep: (B, C, h, w), the map whose patches are compared.
+        maps: what to fill, each n = 2, 4, ... times as large as what is compared.
+        compared: (B, C, h, w), whose patches are compared: the deeper, filled map of features, or (`picture`) the picture
+            at that scale, filled or at least smooth in its hole.
         mask: (B, 1, H, W) in {0, 1} at image resolution, 1 = hole; H is 2h times a power of two.
-        kernel_size: side of the compared patches, 1 or 3.
+        kernel_size: side of the compared patches, odd.
         softmax_scale: inverse temperature of the softmax over the valid positions.
-        valid_threshold: a patch may be copied if at most this share of what is compared, and of what is copied, lies in
-            the hole.
-        affinity: `cosine`, the paper's; or `euclidean`, minus the squared distance in units of twice the mean squared
-            norm of the valid patches, which keeps the same temperature useful.
+        valid_threshold: a patch may be copied if at most this share of it lies in the hole; if features are compared, of
+            the compared patch too.
+        affinity: `cosine`, the paper's; `euclidean`, minus the squared distance in units of twice the mean squared norm of
+            the valid patches, which keeps the same temperature useful; or `picture`, minus the mean squared distance of
+            the patch's pixels in units of the known pixels' variance, where pixels that were filled count
+            `FILLED_WEIGHT`, so that what is known around a hole decides and neighbours that were filled together agree.
 
     Returns:
-        (B, D, 2h, 2w). A sample without any valid position keeps its shallow map.
+        The maps, filled. A sample without any valid position keeps its maps.
 
-    Source: Zeng et al. 2019, section 3.2, equations 1-3.
-    Deviation: the paper does not say how its mask is scaled. Here a position is filled if it saw a hole pixel, and a patch
-        is valid by area coverage with a threshold.
+    Source: Zeng et al. 2019, section 3.2, equations 1-3. `picture` is ours; its masked distance is that of exemplar-based
+        completion (Wexler et al. 2007).
+    Deviation: the paper does not say how its mask is scaled. Here a patch is valid by area coverage with a threshold. The
+        paper divides overlaps by 4; here by the weight that was really pasted, so that a constant map stays constant.
     """
-    height, width = deep.shape[-2:]
-    shallow_mask = _saw_hole(mask, 2 * width).to(shallow.dtype)
-    # Every patch that overlaps a filled position of the shallow map takes part in rebuilding it.
-    is_query = F.max_pool2d(shallow_mask, 4, stride=2, padding=1).flatten(1) > 0
-    compared = F.avg_pool2d(
-        F.adaptive_avg_pool2d(mask, (height, width)), kernel_size, 1, kernel_size // 2, count_include_pad=False
-    )
+    height, width = compared.values.shape[-2:]
     copied = F.avg_pool2d(F.adaptive_avg_pool2d(mask, (2 * height, 2 * width)), 4, 2, 1, count_include_pad=False)
-    is_valid = torch.maximum(compared, copied).flatten(1) <= valid_threshold
+    if affinity != "picture":
+        covered = F.adaptive_avg_pool2d(mask, (height, width))
+        seen = F.avg_pool2d(covered, kernel_size, 1, kernel_size // 2, count_include_pad=False)
+        copied = torch.maximum(seen, copied)
+    is_valid = copied.flatten(1) <= valid_threshold
+    is_query = torch.zeros_like(is_valid)
+    for values, hole in maps:
+        n = values.shape[-1] // width
+        # Every patch that overlaps a position to fill takes part in rebuilding it.
+        is_query |= F.max_pool2d(hole.to(mask.dtype), n + 2, stride=n, padding=1).flatten(1) > 0
+    (queries, _), (keys, is_key) = _packed(is_query, is_valid)
+    if not queries.numel() or not keys.numel():
+        return [values for values, _ in maps]
 
-    deep_patches = F.unfold(deep, kernel_size, padding=kernel_size // 2).transpose(1, 2)  # (B, hw, C k k)
-    if affinity == "cosine":
-        deep_patches = F.normalize(deep_patches, dim=2, eps=1e-4)
-    shallow_patches = F.unfold(shallow, 4, stride=2, padding=1).transpose(1, 2)  # (B, hw, 16 D)
+    query_rows, key_rows, bias = _comparable(compared, kernel_size, affinity, queries, keys, is_key)
+    bias = (bias * softmax_scale).masked_fill(~is_key, PADDING)[:, None]
+    strides = [values.shape[-1] // width for values, _ in maps]
+    copies = [_taken(_with_ones(values), keys, width, n + 2, n) for (values, _), n in zip(maps, strides, strict=True)]
+    found = _attend(query_rows * softmax_scale, key_rows, bias, torch.cat(copies, dim=2))
 
-    rebuilt = []
-    # One mask per sample: each has its own queries and keys.
-    for patches, values, queries, keys in zip(
-        deep_patches.unbind(), shallow_patches.unbind(), *_places(is_query, is_valid), strict=True
-    ):
-        if len(queries) and len(keys):
-            filled = _attend(patches[queries], patches[keys], values[keys], softmax_scale, affinity)
-            values = values.index_copy(0, queries, filled)
-        rebuilt.append(values)
-    rebuilt_map = F.fold(torch.stack(rebuilt).transpose(1, 2), (2 * height, 2 * width), 4, stride=2, padding=1) / 4
+    filled = []
     starved = ~is_valid.any(dim=1)[:, None, None, None]
-    return torch.where((shallow_mask > 0) & ~starved, rebuilt_map, shallow)
+    found = found.split([c.shape[2] for c in copies], dim=2)
+    for (values, hole), n, patches in zip(maps, strides, found, strict=True):
+        # Only the hole's positions are read, and only patches of queries cover them.
+        pasted = _pasted(patches, queries, values.shape, width, n)
+        filled.append(torch.where(hole & ~starved, pasted[:, :-1] / pasted[:, -1:].clamp_min(1e-8), values))
+    return filled
 
 
-def _saw_hole(mask: Tensor, width: int) -> Tensor:
-    """Which positions of a map of that width looked at a hole pixel through the encoder's strided 3x3 convolutions.
+def _with_ones(values: Tensor) -> Tensor:
+    """One more plane, of ones: copied and pasted with the others, it counts how often a position was covered."""
+    return torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
 
-    More than those that lie in the hole: a neighbour that looked into it does not know what stands there either, and
-    keeping its features paints a line along the hole's border.
+
+def _pixels(places: Tensor, width: int, side: int, stride: int, padded: tuple[int, int]) -> Tensor:
+    """Where the pixels of patches lie in the flattened samples of a padded map: (B, n) -> (B, n side²).
+
+    Args:
+        places: of the patches, in a grid of that width; neighbours are `stride` pixels apart.
+        width, side, stride: of the grid, of a patch, of the steps.
+        padded: height and width of the map.
     """
-    while mask.shape[-1] > width:
-        mask = F.max_pool2d(mask, 3, stride=2, padding=1)
-    return mask > 0
+    height_px, width_px = padded
+    offsets = torch.arange(side, device=places.device)
+    pixels = (offsets[:, None] * width_px + offsets).flatten()
+    first = stride * (places // width * width_px + places % width)
+    samples = torch.arange(len(places), device=places.device) * (height_px * width_px)
+    return (samples[:, None, None] + first[:, :, None] + pixels).flatten(1)
 
 
-def _places(*chosen: Tensor) -> list[list[Tensor]]:
-    """The indices of the true elements, ascending, for each sample of each (B, N) tensor.
+def _taken(values: Tensor, places: Tensor, width: int, side: int, stride: int) -> Tensor:
+    """Patches of a map, zero beyond its edge: (B, D, H, W), (B, n) -> (B, n, side² D), pixel by pixel."""
+    padded = F.pad(values, ((side - stride) // 2,) * 4).permute(0, 2, 3, 1)
+    pixels = _pixels(places, width, side, stride, (padded.shape[1], padded.shape[2]))
+    return padded.flatten(0, 2).index_select(0, pixels.flatten()).view(*places.shape, -1)
 
-    How many there are must be known on the host. On a GPU that is the one moment at which it waits for the device,
-    however large the batch.
+
+def _pasted(patches: Tensor, places: Tensor, shape: torch.Size, width: int, stride: int) -> Tensor:
+    """The sum of patches of stride + 2 pixels on an empty map: (B, n, side² (D + 1)), (B, n) -> (B, D + 1, H, W)."""
+    batch, channels, height, map_width = shape
+    padded = height + 2, map_width + 2
+    pixels = _pixels(places, width, stride + 2, stride, padded)
+    canvas = patches.new_zeros(batch * padded[0] * padded[1], channels + 1)
+    canvas = canvas.index_add(0, pixels.flatten(), patches.reshape(-1, channels + 1))
+    return canvas.view(batch, *padded, -1)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
+
+
+def _packed(*chosen: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The true elements of each (B, N) tensor as indices (B, n), ascending, and which of them are real: (B, n), bool.
+
+    Each sample has its own number of them; the shorter rows are filled up with indices of elements that are false. How
+    many there are must be known on the host. On a GPU that is the one moment at which it waits for the device, however
+    large the batch.
     """
     stacked = torch.stack(chosen)
-    # Sorted, stably: true first. The counts then cut the list; `nonzero` would wait once for each sample.
+    # Sorted, stably: true first. `nonzero` would wait once for each sample.
     order = stacked.to(torch.uint8).argsort(dim=2, descending=True, stable=True)
+    longest = stacked.sum(dim=2).amax(dim=1).tolist()
     return [
-        [row[:count] for row, count in zip(rows, counts, strict=True)]
-        for rows, counts in zip(order.unbind(), stacked.sum(dim=2).tolist(), strict=True)
+        (indices[:, :n], flags.gather(1, indices[:, :n])) for indices, flags, n in zip(order, stacked, longest, strict=True)
     ]
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, softmax_scale: float, affinity: Affinity) -> Tensor:
-    """softmax(scale · affinity(queries, keys)) @ values, a chunk of queries at a time: (Q, E), (K, E), (K, V) -> (Q, V)."""
-    chunk = max(1, max_scores(keys.device) // len(keys))
-    if affinity == "euclidean":
-        squared_norms = keys.square().sum(dim=1)
-        unit = squared_norms.mean().clamp_min(1e-8)
+def _comparable(
+    compared: Holed, kernel_size: int, affinity: Affinity, queries: Tensor, keys: Tensor, is_key: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows whose products, with the bias of the key, are the affinities: (B, q, E), (B, k, E), (B, k).
+
+    What depends on the query alone is left out: the softmax cancels it.
+    """
+    values, hole = compared
+    width = values.shape[-1]
+
+    def patches(x: Tensor, places: Tensor) -> Tensor:
+        return _taken(x, places, width, kernel_size, 1)
+
+    if affinity == "picture":
+        values = values.detach()  # the picture is what it is: nothing to learn
+        known = (~hole).to(values.dtype)
+        count = known.sum(dim=(1, 2, 3)).clamp_min(1)[:, None, None, None]
+        deviation = values - (values * known).sum(dim=(2, 3), keepdim=True) / count
+        energy = deviation.square().sum(dim=1, keepdim=True)
+        variance = ((energy * known).sum(dim=(2, 3), keepdim=True) / count).clamp_min(1e-4)[:, 0]
+        weights = patches(known + FILLED_WEIGHT * (1 - known), queries)  # 0 beyond the map's edge
+        weights = weights / (variance * weights.sum(dim=2, keepdim=True))
+        weighted = (patches(deviation, queries).unflatten(2, (-1, values.shape[1])) * weights[..., None]).flatten(2)
+        # -sum w (q - k)² = 2 sum w q k - sum w k² - (of the query alone)
+        key_rows = torch.cat([patches(deviation, keys), patches(energy, keys)], dim=2)
+        return torch.cat([2 * weighted, -weights], dim=2), key_rows, values.new_zeros(keys.shape)
+    query_rows, key_rows = patches(values, queries), patches(values, keys)
+    if affinity == "cosine":
+        return F.normalize(query_rows, dim=2, eps=1e-4), F.normalize(key_rows, dim=2, eps=1e-4), values.new_zeros(keys.shape)
+    norms = key_rows.square().sum(dim=2)
+    count = is_key.sum(dim=1, keepdim=True).clamp_min(1)
+    unit = ((norms * is_key).sum(dim=1, keepdim=True) / count).clamp_min(1e-8)
+    return query_rows / unit[..., None], key_rows, -norms / (2 * unit)  # -|q - k|²/(2 unit)
+
+
+def _attend(queries: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
+    """softmax(queries @ keys' + bias) @ values, a chunk of queries at a time.
+
+    (B, q, E), (B, k, E), (B, 1, k), (B, k, V) -> (B, q, V)
+    """
+    keys = keys.transpose(1, 2)
+
+    def chunk(rows: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
+        return torch.softmax(torch.baddbmm(bias, rows, keys), dim=2) @ values
+
+    scores = len(queries) * queries.shape[1] * keys.shape[2]
+    again = torch.is_grad_enabled() and scores > KEPT_SCORES
     parts = []
-    for rows in queries.split(chunk):
-        scores = rows @ keys.T
-        if affinity == "euclidean":  # -|q - k|²/(2 unit), without the |q|² that the softmax cancels
-            scores = (scores - squared_norms / 2) / unit
-        parts.append(torch.softmax(scores * softmax_scale, dim=1) @ values)
-    return torch.cat(parts)
+    for rows in queries.split(max(1, max_scores(keys.device) // (len(keys) * keys.shape[2])), dim=1):
+        arguments = rows, keys, bias, values
+        parts.append(checkpoint(chunk, *arguments, use_reentrant=False) if again else chunk(*arguments))
+    return torch.cat(parts, dim=1)
 
 
 # --- released mode ---------------------------------------------------------------------------------------------------

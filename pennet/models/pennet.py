@@ -1,7 +1,12 @@
 """PEN-Net's generator: Pyramid-context ENcoder Network (Zeng et al., CVPR 2019, section 3), top to bottom.
 
-Scales count from 1 (half the image's side) to L (the deepest). The encoder makes a map of each; attention transfer fills
-their holes from the deepest to the shallowest; the multi-scale decoder paints a picture from the filled maps.
+Scales count from the picture's own resolution, 0, over half its side, 1, to L, the deepest. The encoder makes a map of each;
+attention transfer fills their holes from the deepest to the shallowest; the multi-scale decoder paints a picture from the
+filled maps.
+
+The paper fills "at the image level and the feature level". Its PyTorch release has no map at scale 0; the authors'
+TensorFlow original has one (`full_resolution`). That the picture itself is filled along with the features at every scale,
+and that the decoder adds to the copy (`fills: [features, picture]`), is ours.
 """
 
 from __future__ import annotations
@@ -14,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennet.compositing import fill_hole
-from pennet.models.attention import Affinity, fill_holes, rebuild_everywhere
+from pennet.models.attention import Affinity, Holed, fill_holes, rebuild_everywhere
 from pennet.models.output import GeneratorOutput
+from pennet.models.smooth import smooth_fill
 from pennet.models.upsampling import double
 
 if TYPE_CHECKING:
@@ -23,29 +29,48 @@ if TYPE_CHECKING:
 
 AttentionMode = Literal["paper", "released"]
 AttentionLevels = Literal["all", "deepest", "none"]
+Filled = Literal["features", "picture"]
 
 
-def scale_channels(num_levels: int, base_width: int) -> list[int]:
-    """Channels of the encoder's maps from scale 1 to L: c, 2c, 4c, 8c, 16c, 16c, ..."""
-    return [base_width * 2 ** min(scale, 4) for scale in range(num_levels)]
+def scale_channels(num_levels: int, base_width: int, full_resolution: bool) -> list[int]:
+    """Channels of the encoder's maps from the shallowest scale to L: (c/2,) c, 2c, 4c, 8c, 16c, 16c, ..."""
+    channels = [base_width * 2 ** min(scale, 4) for scale in range(num_levels)]
+    return [base_width // 2, *channels] if full_resolution else channels
 
 
 class PyramidContextEncoder(nn.Module):
-    """Six (L) strided convolutions, each halving the map: (B, 4, H, W) -> x_1 ... x_L. Source: section 3.1."""
+    """L strided convolutions, each halving the map, after one that keeps it (scale 0) if there is such a scale.
 
-    def __init__(self, channels: Sequence[int]):
+    (B, 4, H, W) -> (x_0,) x_1 ... x_L. Source: section 3.1; the one of stride 1 is the TensorFlow original's.
+    """
+
+    def __init__(self, channels: Sequence[int], full_resolution: bool):
         super().__init__()
+        self.strides = [1 if full_resolution else 2] + [2] * (len(channels) - 1)
         self.convs = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, 3, stride=2, padding=1) for c_in, c_out in zip([4, *channels[:-1]], channels, strict=True)
+            nn.Conv2d(c_in, c_out, 3, stride, padding=1)
+            for c_in, c_out, stride in zip([4, *channels[:-1]], channels, self.strides, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
-        for scale, conv in enumerate(self.convs, start=1):
+        for depth, conv in enumerate(self.convs, start=1):
             x = conv(x)
-            x = F.relu(x) if scale == len(self.convs) else F.leaky_relu(x, 0.2)
+            x = F.relu(x) if depth == len(self.convs) else F.leaky_relu(x, 0.2)
             maps.append(x)
         return maps
+
+    def saw_hole(self, mask: Tensor) -> list[Tensor]:
+        """Which positions of each map looked at a hole pixel: (B, 1, H, W) -> (B, 1, h, w), bool, for each scale.
+
+        More than those that lie in the hole: a neighbour that looked into it does not know what stands there either, and
+        keeping its features paints a line along the hole's border.
+        """
+        saw = []
+        for stride in self.strides:
+            mask = F.max_pool2d(mask, 3, stride, padding=1)
+            saw.append(mask > 0)
+        return saw
 
 
 class AttentionTransferNetwork(nn.Module):
@@ -83,54 +108,61 @@ class AttentionTransferNetwork(nn.Module):
             for i, d in enumerate(dilations)
         )
 
-    def forward(self, shallow: Tensor, deep: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
-        """(B, D, 2h, 2w), (B, C, h, w), (B, 1, H, W) -> the filled shallow map (B, D, 2h, 2w)."""
+    def fill(self, maps: Sequence[Holed], compared: Holed, mask: Tensor, sharpness: float | None = None) -> list[Tensor]:
+        """Fills maps of shallower scales by the likeness of the patches of one map; arguments as for `fill_holes`."""
         softmax_scale = self.softmax_scale if sharpness is None else sharpness
         # Attention in float32 whatever the autocast: its softmax is too steep for half precision.
-        with torch.autocast(shallow.device.type, enabled=False):
-            shallow, deep, mask = shallow.float(), deep.float(), mask.float()
+        with torch.autocast(mask.device.type, enabled=False):
+            mask, deep = mask.float(), compared.values.float()
+            maps = [Holed(values.float(), hole) for values, hole in maps]
             if self.mode == "released":
-                filled = rebuild_everywhere(shallow, deep, mask, self.kernel_size, softmax_scale)
-            else:
-                filled = fill_holes(
-                    shallow,
-                    deep,
-                    mask,
-                    self.kernel_size,
-                    softmax_scale,
-                    self.valid_threshold,
-                    self.affinity,
-                )
+                return [rebuild_everywhere(values, deep, mask, self.kernel_size, softmax_scale) for values, _ in maps]
+            compared = Holed(deep, compared.hole)
+            return fill_holes(maps, compared, mask, self.kernel_size, softmax_scale, self.valid_threshold, self.affinity)
+
+    def forward(self, filled: Tensor) -> Tensor:
+        """Refines a filled map: (B, D, h, w) -> the same."""
         if not self.refine:
             return filled
         return torch.cat([F.relu(conv(filled)) for conv in self.refine], dim=1)
 
 
 class MultiScaleDecoder(nn.Module):
-    """Paints the picture from coarse to fine, with an RGB prediction at every scale: the pyramid. Section 3.3."""
+    """Paints the picture from coarse to fine, with an RGB prediction at every scale: the pyramid. Section 3.3.
 
-    def __init__(self, channels: Sequence[int]):
+    With a map at scale 0 its last doubling is a scale like the others, and the picture is that scale's prediction. With a
+    copied picture, what it paints is added to the copy.
+    """
+
+    def __init__(self, channels: Sequence[int], full_resolution: bool, copies_picture: bool):
         super().__init__()
         *skips, deepest = channels
+        self.full_resolution = full_resolution
         self.up_convs = nn.ModuleList()
         self.to_rgb = nn.ModuleList()
         c_in = deepest
-        for c in reversed(skips):
+        for depth, c in enumerate(reversed(skips), start=1):
             self.up_convs.append(nn.Conv2d(c_in, c, 3, padding=1))
-            self.to_rgb.append(nn.Conv2d(2 * c, 3, 1))
             c_in = 2 * c
-        self.merge = nn.Conv2d(c_in, channels[0], 3, padding=1)
+            if not (full_resolution and depth == len(skips)):
+                self.to_rgb.append(nn.Conv2d(c_in, 3, 1))
+        self.merge = nn.Conv2d(c_in + 3 * copies_picture, channels[0], 3, padding=1)
         self.paint = nn.Conv2d(channels[0], 3, 3, padding=1)
 
-    def forward(self, filled: Sequence[Tensor], deepest: Tensor) -> GeneratorOutput:
-        """Filled maps of the scales L-1 ... 1 and the map of scale L -> picture and pyramid."""
+    def forward(self, filled: Sequence[Tensor], deepest: Tensor, copy: Tensor | None = None) -> GeneratorOutput:
+        """Filled maps from scale L-1 to the shallowest, the map of scale L, the copied picture -> picture and pyramid."""
         x, pyramid = deepest, []
-        for skip, up_conv, to_rgb in zip(filled, self.up_convs, self.to_rgb, strict=True):
+        for depth, (skip, up_conv) in enumerate(zip(filled, self.up_convs, strict=True)):
             x = F.relu(up_conv(double(x)))
             x = torch.cat([x, skip], dim=1)
-            pyramid.append(torch.tanh(to_rgb(x)))
-        image = torch.tanh(self.paint(F.relu(self.merge(double(x)))))
-        return GeneratorOutput(image, tuple(pyramid))
+            if depth < len(self.to_rgb):
+                pyramid.append(torch.tanh(self.to_rgb[depth](x)))
+        if not self.full_resolution:
+            x = double(x)
+        if copy is None:
+            return GeneratorOutput(torch.tanh(self.paint(F.relu(self.merge(x)))), tuple(pyramid))
+        added = self.paint(F.relu(self.merge(torch.cat([x, copy], dim=1))))
+        return GeneratorOutput((copy + added).clamp(-1, 1), tuple(pyramid))
 
 
 class PENNet(nn.Module):
@@ -141,10 +173,17 @@ class PENNet(nn.Module):
         base_width: c, the channels of scale 1; 32 in the release.
         attention_mode: `paper` fills holes only; `released` repeats the authors' code.
         attention_levels: where to transfer attention: at all scales, the deepest only, or none (a plain U-Net).
-        affinity: likeness of patches in `paper` mode.
+        affinity: likeness of patches in `paper` mode; `picture` needs a filled picture.
         softmax_scale: inverse temperature of the attention.
         valid_threshold: share of a patch that may lie in the hole for it to be copied (`paper` mode).
         dilations: of the convolutions that refine a filled map.
+        full_resolution: whether the encoder has a map of the picture's own resolution, which is filled as well.
+        fills: what attention transfer fills at each scale: the features, the picture itself (needs `full_resolution` and
+            `paper` mode), or both.
+        patch_sizes: sides of the compared patches at the deepest transfer and at all others; (1, 3) in the release, (3, 3)
+            in the original.
+        finest_attention: the finest scale whose patches are compared. 1 compares at every scale, as the paper does; 2
+            carries the attention of scale 2 up to the scales 1 and 0, which copies cells of 4 px as they stand.
     """
 
     def __init__(
@@ -157,32 +196,39 @@ class PENNet(nn.Module):
         softmax_scale: float = 10.0,
         valid_threshold: float = 0.1,
         dilations: Sequence[int] = (1, 2, 4, 8),
+        full_resolution: bool = False,
+        fills: Sequence[Filled] = ("features",),
+        patch_sizes: Sequence[int] = (1, 3),
+        finest_attention: int = 1,
     ):
         super().__init__()
-        channels = scale_channels(num_levels, base_width)
+        channels = scale_channels(num_levels, base_width, full_resolution)
         self.num_levels = num_levels
         self.unit_px = 2**num_levels
         self.softmax_scale = softmax_scale
         self.has_attention = attention_levels != "none"
-        self.encoder = PyramidContextEncoder(channels)
-        self.transfers = nn.ModuleList()  # from scale L-1 to 1; None where a scale has no attention
-        for scale in range(num_levels - 1, 0, -1):
-            deepest = scale == num_levels - 1
-            if attention_levels == "none" or (attention_levels == "deepest" and not deepest):
+        self.fills = tuple(fills)
+        self.compares: Filled = "picture" if affinity == "picture" else "features"
+        self.shallowest = 0 if full_resolution else 1
+        self.finest_attention = max(finest_attention, self.shallowest + 1)
+        self.encoder = PyramidContextEncoder(channels, full_resolution)
+        self.transfers = nn.ModuleList()  # from scale L-1 to the shallowest; None where a scale has no attention
+        for depth, c in enumerate(reversed(channels[:-1])):
+            if attention_levels == "none" or (attention_levels == "deepest" and depth):
                 self.transfers.append(None)  # type: ignore[arg-type]
                 continue
             self.transfers.append(
                 AttentionTransferNetwork(
-                    channels[scale - 1],
-                    kernel_size=1 if deepest else 3,
-                    dilations=() if deepest else dilations,
+                    c,
+                    kernel_size=patch_sizes[min(depth, 1)],
+                    dilations=dilations if depth else (),
                     mode=attention_mode,
                     softmax_scale=softmax_scale,
                     valid_threshold=valid_threshold,
                     affinity=affinity,
                 )
             )
-        self.decoder = MultiScaleDecoder(channels)
+        self.decoder = MultiScaleDecoder(channels, full_resolution, "picture" in fills)
 
     @classmethod
     def from_config(cls, config: PENNetConfig) -> PENNet:
@@ -196,7 +242,16 @@ class PENNet(nn.Module):
             softmax_scale=config.softmax_scale,
             valid_threshold=config.valid_threshold,
             dilations=config.dilations,
+            full_resolution=config.full_resolution,
+            fills=config.fills,
+            patch_sizes=config.patch_sizes,
+            finest_attention=config.finest_attention,
         )
+
+    def start_from_copy(self) -> None:
+        """Zeroes what the decoder adds to a copied picture: an untrained generator then shows its copy."""
+        if "picture" in self.fills:
+            nn.init.zeros_(self.decoder.paint.weight)
 
     def forward(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels.
@@ -215,9 +270,71 @@ class PENNet(nn.Module):
                 f"image of {image.shape[-2]}x{image.shape[-1]} px: PEN-Net with {self.num_levels} levels needs sides that"
                 f" divide by {unit}; pad the image (pennet.inference.inpaint does)"
             )
-        *maps, deepest = self.encoder(torch.cat([fill_hole(image, mask, 1.0), mask], dim=1))
-        filled, deep = [], deepest
-        for shallow, transfer in zip(reversed(maps), self.transfers, strict=True):
-            deep = shallow if transfer is None else transfer(shallow, deep, mask, sharpness)
-            filled.append(deep)
-        return self.decoder(filled, deepest)
+        pyramid = self._filled_pyramid(image, mask, sharpness, self.fills)
+        *skips, deepest = [scale["features"].values for scale in pyramid]
+        copy = pyramid[0]["picture"].values if "picture" in self.fills else None
+        return self.decoder(skips[::-1], deepest, copy)
+
+    def sources(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
+        """Where the copied picture comes from: for every pixel the place it was copied from, its own if it is known.
+
+        Args:
+            image, mask, sharpness: as for `forward`; a high sharpness names the one most alike, a low one means many.
+
+        Returns:
+            (B, 2, H, W): line and column, in pixels; the mean of all places that had a share.
+
+        Raises:
+            ValueError: the generator has no map of the picture's resolution to copy to.
+        """
+        if self.shallowest or not self.has_attention:
+            raise ValueError("this PEN-Net copies no pixels: it needs full_resolution: true and attention")
+        pyramid = self._filled_pyramid(image, mask, sharpness, (*self.fills, "places"))
+        return pyramid[0]["places"].values
+
+    def _filled_pyramid(
+        self, image: Tensor, mask: Tensor, sharpness: float | None, fills: Sequence[Filled | Literal["places"]]
+    ) -> list[dict[str, Holed]]:
+        """The maps of every scale, from the shallowest to the deepest, after attention transfer."""
+        maps = self.encoder(torch.cat([fill_hole(image, mask, 1.0), mask], dim=1))
+        saw_hole = self.encoder.saw_hole(mask)
+        pyramid = [{"features": Holed(*pair)} for pair in zip(maps, saw_hole, strict=True)]
+        for name in set(fills) - {"features"}:
+            base = smooth_fill(image, mask) if name == "picture" else places(mask)
+            for scale, holed in zip(pyramid, holed_pyramid(base, mask, len(pyramid)), strict=True):
+                scale[name] = holed
+
+        for i in reversed(range(len(pyramid) - 1)):
+            transfer: AttentionTransferNetwork | None = self.transfers[-1 - i]  # type: ignore[assignment]
+            if transfer is None:
+                continue
+            deep_scale = self.shallowest + i + 1
+            if deep_scale >= self.finest_attention:
+                served = pyramid[: i + 1] if deep_scale == self.finest_attention else pyramid[i : i + 1]
+                wanted = [scale[name] for scale in served for name in fills]
+                filled = iter(transfer.fill(wanted, pyramid[i + 1][self.compares], mask, sharpness))
+                for scale in served:
+                    scale.update({name: scale[name]._replace(values=next(filled)) for name in fills})
+            features = pyramid[i]["features"]
+            pyramid[i]["features"] = features._replace(values=transfer(features.values))
+        return pyramid
+
+
+def places(mask: Tensor) -> Tensor:
+    """Line and column of every pixel: (B, 1, H, W) -> (B, 2, H, W)."""
+    height, width = mask.shape[-2:]
+    lines = torch.arange(height, device=mask.device, dtype=mask.dtype)
+    columns = torch.arange(width, device=mask.device, dtype=mask.dtype)
+    return torch.stack(torch.meshgrid(lines, columns, indexing="ij")).expand(len(mask), -1, -1, -1)
+
+
+def holed_pyramid(picture: Tensor, mask: Tensor, num_scales: int) -> list[Holed]:
+    """A picture at the scales 0 to num_scales - 1; a cell that a hole pixel lies in is hole.
+
+    (B, D, H, W), (B, 1, H, W) -> (B, D, H / 2**s, W / 2**s) and (B, 1, H / 2**s, W / 2**s) each.
+    """
+    pyramid = []
+    for _ in range(num_scales):
+        pyramid.append(Holed(picture, mask > 0))
+        picture, mask = F.avg_pool2d(picture, 2), F.max_pool2d(mask, 2)
+    return pyramid

@@ -40,6 +40,7 @@ class PENNetRecipe:
         for network in (self.generator, self.discriminator):
             initialise(network, config.initialisation)
             place(network, device)
+        self.generator.start_from_copy()
         shared = config.adam_betas, steps_at(config.lr_milestones, steps), config.lr_decay_factor
         self.generator_optimizer = ScheduledOptimizer(
             "generator", self.generator.parameters(), config.learning_rate, *shared
