@@ -275,6 +275,11 @@ class PENNet(nn.Module):
         copy = pyramid[0]["picture"].values if "picture" in self.fills else None
         return self.decoder(skips[::-1], deepest, copy)
 
+    @property
+    def copies_pixels(self) -> bool:
+        """Whether holes are filled with copies of known pixels, whose places `sources` can say."""
+        return "picture" in self.fills and self.transfers[-self.finest_attention] is not None
+
     def sources(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
         """Where the copied picture comes from: for every pixel the place it was copied from, its own if it is known.
 
