@@ -131,7 +131,7 @@ class MultiScaleDecoder(nn.Module):
     """Paints the picture from coarse to fine, with an RGB prediction at every scale: the pyramid. Section 3.3.
 
     With a map at scale 0 its last doubling is a scale like the others, and the picture is that scale's prediction. With a
-    copied picture, what it paints is added to the copy.
+    copied picture, what it paints is added to the copy, in the hole alone: outside there is nothing to add.
     """
 
     def __init__(self, channels: Sequence[int], full_resolution: bool, copies_picture: bool):
@@ -149,7 +149,7 @@ class MultiScaleDecoder(nn.Module):
         self.merge = nn.Conv2d(c_in + 3 * copies_picture, channels[0], 3, padding=1)
         self.paint = nn.Conv2d(channels[0], 3, 3, padding=1)
 
-    def forward(self, filled: Sequence[Tensor], deepest: Tensor, copy: Tensor | None = None) -> GeneratorOutput:
+    def forward(self, filled: Sequence[Tensor], deepest: Tensor, copy: Holed | None = None) -> GeneratorOutput:
         """Filled maps from scale L-1 to the shallowest, the map of scale L, the copied picture -> picture and pyramid."""
         x, pyramid = deepest, []
         for depth, (skip, up_conv) in enumerate(zip(filled, self.up_convs, strict=True)):
@@ -161,8 +161,8 @@ class MultiScaleDecoder(nn.Module):
             x = double(x)
         if copy is None:
             return GeneratorOutput(torch.tanh(self.paint(F.relu(self.merge(x)))), tuple(pyramid))
-        added = self.paint(F.relu(self.merge(torch.cat([x, copy], dim=1))))
-        return GeneratorOutput((copy + added).clamp(-1, 1), tuple(pyramid))
+        added = self.paint(F.relu(self.merge(torch.cat([x, copy.values], dim=1))))
+        return GeneratorOutput((copy.values + copy.hole * added).clamp(-1, 1), tuple(pyramid))
 
 
 class PENNet(nn.Module):
@@ -272,8 +272,7 @@ class PENNet(nn.Module):
             )
         pyramid = self._filled_pyramid(image, mask, sharpness, self.fills)
         *skips, deepest = [scale["features"].values for scale in pyramid]
-        copy = pyramid[0]["picture"].values if "picture" in self.fills else None
-        return self.decoder(skips[::-1], deepest, copy)
+        return self.decoder(skips[::-1], deepest, pyramid[0].get("picture"))
 
     @property
     def copies_pixels(self) -> bool:
