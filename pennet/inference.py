@@ -47,8 +47,7 @@ def predict_sources(generator: nn.Module, image: Tensor, mask: Tensor, sharpness
         generator, image, mask, sharpness: as for `predict`.
 
     Returns:
-        (B, 2, H, W), int32: line and column, in pixels, rounded; of a known pixel its own. Where several places had a share
-        in a pixel it is their mean.
+        (B, 2, H, W), int32: line and column, in pixels, as `PENNet.sources` names it; of a known pixel its own.
 
     Raises:
         UserError: the generator copies no pixels, or a sharpness that is none.

@@ -70,8 +70,6 @@ def source_panel(image: Picture, mask: NDArray[np.uint8], sources: Sources) -> P
 def colour_by_source(image: Picture, mask: NDArray[np.uint8], sources: Sources) -> Picture:
     """Every hole pixel in the colour of the place that it was copied from; the known part, dimmed, is the legend.
 
-    Where several places had a share in a pixel, their mean has a duller colour.
-
     Args:
         image: (H, W, 3) uint8; what is in its hole is not shown.
         mask: (H, W), 1 (or 255) = hole.
@@ -98,7 +96,7 @@ def chart(height: int, width: int) -> Picture:
 def regions(mask: NDArray[np.uint8], sources: Sources, at_most: int) -> list[Region]:
     """The largest regions of a hole that were copied as they stand, the largest first.
 
-    A pixel whose source lies in the hole is in none: it is the mean of several places.
+    A pixel whose source lies in the hole is in none: that is no copy.
 
     Args:
         mask: (H, W), 1 (or 255) = hole.
