@@ -25,6 +25,7 @@ SMALLEST_REGION_PX = 8
 
 _CORNERS = np.array([[[255, 205, 50], [240, 80, 140]], [[25, 190, 130], [95, 115, 250]]], np.float64)
 """Yellow, pink; green, blue."""
+_NO_PLACE = np.uint8(60)
 _DARKEST, _BRIGHTEST = 0.35, 0.75
 """Of the legend, where the picture is darkest and brightest."""
 
@@ -70,6 +71,8 @@ def source_panel(image: Picture, mask: NDArray[np.uint8], sources: Sources) -> P
 def colour_by_source(image: Picture, mask: NDArray[np.uint8], sources: Sources) -> Picture:
     """Every hole pixel in the colour of the place that it was copied from; the known part, dimmed, is the legend.
 
+    Dark grey is what names no known place: several were equally alike, or there was nothing to copy.
+
     Args:
         image: (H, W, 3) uint8; what is in its hole is not shown.
         mask: (H, W), 1 (or 255) = hole.
@@ -83,7 +86,8 @@ def colour_by_source(image: Picture, mask: NDArray[np.uint8], sources: Sources) 
     darkest, brightest = grey[~hole].min(), grey[~hole].max()
     shade = _DARKEST + (_BRIGHTEST - _DARKEST) * (grey - darkest) / max(brightest - darkest, 1)
     legend = (colours * shade.clip(0, 1)[..., None]).round().astype(np.uint8)
-    return np.where(hole[..., None], colours[tuple(sources)], legend)
+    copies = np.where(hole[tuple(sources)][..., None], _NO_PLACE, colours[tuple(sources)])
+    return np.where(hole[..., None], copies, legend)
 
 
 def chart(height: int, width: int) -> Picture:
@@ -96,7 +100,7 @@ def chart(height: int, width: int) -> Picture:
 def regions(mask: NDArray[np.uint8], sources: Sources, at_most: int) -> list[Region]:
     """The largest regions of a hole that were copied as they stand, the largest first.
 
-    A pixel whose source lies in the hole is in none: that is no copy.
+    A pixel that names no known place is in none.
 
     Args:
         mask: (H, W), 1 (or 255) = hole.
@@ -130,7 +134,8 @@ def _connected(inside: NDArray[np.bool_], values: NDArray[np.signedinteger]) -> 
         before = labels
         labels = labels.copy()
         for joined, one, other in ((down, labels[:-1], labels[1:]), (right, labels[:, :-1], labels[:, 1:])):
-            one[joined] = other[joined] = np.minimum(one, other)[joined]
+            one[joined] = np.minimum(one, other)[joined]
+            other[joined] = np.minimum(one, other)[joined]
         labels = labels.flatten()[labels]  # a label's own label is smaller yet: far fewer rounds
         if np.array_equal(labels, before):
             return labels

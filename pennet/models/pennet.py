@@ -22,6 +22,7 @@ from pennet.compositing import fill_hole
 from pennet.models.attention import Affinity, Holed, fill_holes, rebuild_everywhere
 from pennet.models.output import GeneratorOutput
 from pennet.models.smooth import smooth_fill
+from pennet.models.sources import copied_from
 from pennet.models.upsampling import double
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 AttentionMode = Literal["paper", "released"]
 AttentionLevels = Literal["all", "deepest", "none"]
 Filled = Literal["features", "picture"]
-
-MOST_ALIKE = 1e6
-"""Softmax scale at which the patch most alike takes everything."""
 
 
 def scale_channels(num_levels: int, base_width: int, full_resolution: bool) -> list[int]:
@@ -286,7 +284,8 @@ class PENNet(nn.Module):
         """Where the copied picture comes from: for every pixel the place it was copied from, its own if it is known.
 
         A copied pixel is the mean of the patches that overlap there, up to four, and each of these of all that had a share.
-        Named is one place: of the patch in whose middle the pixel lies, and there of the one most alike.
+        Named is one place: of the patch in whose middle the pixel lies, and there of the one most alike. Where several are
+        equally alike, as in a flat picture, or there is nothing to copy, a hole pixel names itself.
 
         Args:
             image, mask, sharpness: as for `forward`.
@@ -300,13 +299,8 @@ class PENNet(nn.Module):
         if not self.copies_pixels:
             raise ValueError("this PEN-Net copies no pixels: it needs picture in its fills, and attention that reaches it")
         compared = self._filled_pyramid(image, mask, sharpness)[self.finest_attention][self.compares]
-        cell_px = 2**self.finest_attention
-        cells, is_hole = places(F.max_pool2d(mask, cell_px)), F.max_pool2d(mask, cell_px)
-        # Written four times as large, a patch is six wide: what lies in the middle of a cell is of no other patch.
-        written = Holed(F.interpolate(cells, scale_factor=4), F.interpolate(is_hole, scale_factor=4) > 0)
-        (found,) = self.transfers[-self.finest_attention].fill([written], compared, mask, MOST_ALIKE)  # type: ignore[operator]
-        moved_px = cell_px * (found[..., 1::4, 1::4] - cells)
-        return places(mask) + mask * F.interpolate(moved_px, scale_factor=cell_px)
+        transfer: AttentionTransferNetwork = self.transfers[-self.finest_attention]  # type: ignore[assignment]
+        return copied_from(transfer.fill, compared, mask, 2**self.finest_attention)
 
     def _filled_pyramid(self, image: Tensor, mask: Tensor, sharpness: float | None) -> list[dict[Filled, Holed]]:
         """The maps of every scale, from the shallowest to the deepest, after attention transfer."""
@@ -331,14 +325,6 @@ class PENNet(nn.Module):
             features = pyramid[i]["features"]
             pyramid[i]["features"] = features._replace(values=transfer(features.values))
         return pyramid
-
-
-def places(mask: Tensor) -> Tensor:
-    """Line and column of every pixel: (B, 1, H, W) -> (B, 2, H, W)."""
-    height, width = mask.shape[-2:]
-    lines = torch.arange(height, device=mask.device, dtype=mask.dtype)
-    columns = torch.arange(width, device=mask.device, dtype=mask.dtype)
-    return torch.stack(torch.meshgrid(lines, columns, indexing="ij")).expand(len(mask), -1, -1, -1)
 
 
 def holed_pyramid(picture: Tensor, mask: Tensor, num_scales: int) -> list[Holed]:
