@@ -166,11 +166,17 @@ def test_inpaint_fills_a_photo(demo: Path) -> None:
     assert result.returncode == 0, result.stderr
     mask = np.array(Image.open(demo / "mask.png").convert("L"))
     assert mask.shape == (70, 90)
-    result = run(demo, *command(".venv/bin/pennet inpaint"))
+    result = run(demo, *command(".venv/bin/pennet inpaint photo.png mask.png filled.png"))
     assert result.returncode == 0, result.stderr
     filled = np.array(Image.open(demo / "filled.png"))
     assert np.array_equal(filled[mask == 0], photo[mask == 0])
     assert not np.array_equal(filled[mask > 0], photo[mask > 0])
+    result = run(demo, *command(".venv/bin/pennet inpaint photo.png mask.png crisp.png"))
+    assert result.returncode == 0, result.stderr
+    crisp = np.array(Image.open(demo / "crisp.png"))
+    assert np.array_equal(crisp[mask == 0], photo[mask == 0])
+    assert not np.array_equal(crisp, filled)
+    assert Image.open(demo / "sources.png").width > 3 * 90
 
 
 @pytest.mark.slow
