@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennet.compositing import fill_hole
-from pennet.models.attention import Affinity, Holed, fill_holes, rebuild_everywhere
+from pennet.models.attention import Affinity, Holed, fill_holes
 from pennet.models.output import GeneratorOutput
+from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.smooth import smooth_fill
 from pennet.models.upsampling import double
 
