@@ -333,8 +333,8 @@ def holed_pyramid(picture: Tensor, mask: Tensor, num_scales: int) -> list[Holed]
 
     (B, D, H, W), (B, 1, H, W) -> (B, D, H / 2**s, W / 2**s) and (B, 1, H / 2**s, W / 2**s) each.
     """
-    pyramid = []
-    for _ in range(num_scales):
-        pyramid.append(Holed(picture, mask > 0))
+    pyramid = [Holed(picture, mask > 0)]
+    for _ in range(num_scales - 1):
         picture, mask = F.avg_pool2d(picture, 2), F.max_pool2d(mask, 2)
+        pyramid.append(Holed(picture, mask > 0))
     return pyramid
