@@ -212,6 +212,7 @@ class PENNet(nn.Module):
         self.compares: Filled = "picture" if affinity == "picture" else "features"
         self.shallowest = 0 if full_resolution else 1
         self.finest_attention = max(finest_attention, self.shallowest + 1)
+        self.copies_pixels = full_resolution and attention_mode == "paper" and attention_levels == "all"
         self.encoder = PyramidContextEncoder(channels, full_resolution)
         self.transfers = nn.ModuleList()  # from scale L-1 to the shallowest; None where a scale has no attention
         for depth, c in enumerate(reversed(channels[:-1])):
@@ -253,6 +254,7 @@ class PENNet(nn.Module):
         """Zeroes what the decoder adds to a copied picture: an untrained generator then shows its copy."""
         if "picture" in self.fills:
             nn.init.zeros_(self.decoder.paint.weight)
+            nn.init.zeros_(self.decoder.paint.bias)
 
     def forward(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels.
@@ -287,8 +289,10 @@ class PENNet(nn.Module):
         Raises:
             ValueError: the generator has no map of the picture's resolution to copy to.
         """
-        if self.shallowest or not self.has_attention:
-            raise ValueError("this PEN-Net copies no pixels: it needs full_resolution: true and attention")
+        if not self.copies_pixels:
+            raise ValueError(
+                "this PEN-Net copies no pixels: it needs full_resolution: true and attention at all levels in paper mode"
+            )
         pyramid = self._filled_pyramid(image, mask, sharpness, (*self.fills, "places"))
         return pyramid[0]["places"].values
 
