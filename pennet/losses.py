@@ -21,6 +21,20 @@ def hole_l1(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return ((prediction - image).abs() * mask).mean() / mask.mean().clamp_min(1 / mask.numel())
 
 
+def pooled_hole_l1(prediction: Tensor, image: Tensor, mask: Tensor, cell_px: int) -> Tensor:
+    """`hole_l1` of pictures that were averaged over cells: what texture does inside of a cell is left to other losses.
+
+    Args:
+        prediction, image, mask: as for `hole_l1`; H and W must divide by the cell.
+        cell_px: side of a cell; 1 is `hole_l1` itself. A cell counts as far as it lies in the hole.
+    """
+    if cell_px == 1:
+        return hole_l1(prediction, image, mask)
+    share = F.avg_pool2d(mask, cell_px)
+    error = F.avg_pool2d((prediction - image) * mask, cell_px)  # of the hole's pixels alone
+    return error.abs().mean() / share.mean().clamp_min(1 / mask.numel())
+
+
 def valid_l1(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """Mean |prediction - image| over the batch's known pixels; 0 if there are none. Arguments as for `hole_l1`."""
     return hole_l1(prediction, image, 1 - mask)

@@ -65,6 +65,7 @@ BEFORE: dict[str, dict[str, Any]] = {
         "fills": ["features"],
         "patch_sizes": [1, 3],
         "finest_attention": 1,
+        "hole_cell_px": 1,
     },
     "ca": {"training_mask": "jittered_box"},
     "gntipt": {"training_mask": "box_and_free_form"},

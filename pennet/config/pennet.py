@@ -53,6 +53,8 @@ class PENNetConfig(MethodConfig):
     """Weight of the adversarial loss; 0.1 in the paper, 0 trains no discriminator."""
     hole_weight: NonNegativeFloat
     """Weight of the L1 loss in the hole; 6 in the paper."""
+    hole_cell_px: PositiveInt
+    """Side of the cells over which that loss averages both pictures; 1 is the paper's. Larger ones leave texture alone."""
     valid_weight: NonNegativeFloat
     """Weight of the L1 loss outside it; 1 in the paper."""
     pyramid_weight: NonNegativeFloat
