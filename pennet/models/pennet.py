@@ -253,8 +253,8 @@ class PENNet(nn.Module):
     def start_from_copy(self) -> None:
         """Zeroes what the decoder adds to a copied picture: an untrained generator then shows its copy."""
         if "picture" in self.fills:
-            nn.init.zeros_(self.decoder.paint.weight)
-            nn.init.zeros_(self.decoder.paint.bias)
+            for parameter in self.decoder.paint.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels.
