@@ -42,6 +42,7 @@ def small_recipe(**changes: Any) -> PENNetConfig:
         "adversarial_loss": "hinge",
         "adversarial_weight": 0.1,
         "hole_weight": 6.0,
+        "hole_cell_px": 1,
         "valid_weight": 1.0,
         "pyramid_weight": 0.5,
         "learning_rate": 1e-3,
