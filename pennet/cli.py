@@ -52,21 +52,34 @@ def inpaint(
             " \\[default: the model's own]."
         ),
     ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Draw here (PNG) where the hole's pixels were copied from, if the model copies pixels."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Fill the hole of one picture; every known pixel keeps its value."""
     try:
         from pennet.data.picture_files import read_mask, read_rgb, save_png
         from pennet.generator_files import load_generator
+        from pennet.inference import check_copies_pixels, find_sources
         from pennet.inference import inpaint as fill
         from pennet.seeding import choose_device
+        from pennet.source_figure import source_figure
 
-        _check_png(output)
+        for path in (output, *([sources] if sources else [])):
+            _check_png(path)
         picture, hole = read_rgb(image), read_mask(mask)
         if not hole.any():
             raise UserError(f"{mask}: no hole (no white pixel); paint white what is to be filled")
         generator = load_generator(model).to(choose_device(device))
-        save_png(output, fill(generator, picture, hole, sharpness))
+        if sources:
+            check_copies_pixels(generator)
+        filled = fill(generator, picture, hole, sharpness)
+        save_png(output, filled)
+        if sources:
+            places = find_sources(generator, picture, hole, sharpness)
+            save_png(sources, source_figure(picture, hole, filled, places))
     except (UserError, OSError) as error:
         _fail(str(error))
 

@@ -1,4 +1,4 @@
-"""Fills the holes of pictures of any size with a trained generator."""
+"""Fills the holes of pictures of any size with a trained generator, and says where copied pixels come from."""
 
 from __future__ import annotations
 
@@ -35,12 +35,38 @@ def predict(generator: nn.Module, image: Tensor, mask: Tensor, sharpness: float 
     """
     chosen = () if sharpness is None else (_checked_for(generator, sharpness),)
     height, width = image.shape[-2:]
-    unit = int(generator.unit_px)  # type: ignore[arg-type]
-    padding = (0, -width % unit, 0, -height % unit)
-    image, mask = F.pad(image, padding, mode="replicate"), F.pad(mask, padding, value=1.0)
     with torch.inference_mode():
-        output = generator(image, mask, *chosen)
+        output = generator(*_padded(generator, image, mask), *chosen)
     return output.image[..., :height, :width]
+
+
+def predict_sources(generator: nn.Module, image: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
+    """Where each pixel of a prediction was copied from, for pictures of any size.
+
+    Args:
+        generator, image, mask, sharpness: as for `predict`.
+
+    Returns:
+        (B, 2, H, W), int32: line and column, in pixels, as `PENNet.sources` names it; of a known pixel its own.
+
+    Raises:
+        UserError: the generator copies no pixels, or a sharpness that is none.
+    """
+    check_copies_pixels(generator)
+    chosen = () if sharpness is None else (_checked_for(generator, sharpness),)
+    height, width = image.shape[-2:]
+    with torch.inference_mode():
+        places = generator.sources(*_padded(generator, image, mask), *chosen)  # type: ignore[operator]
+    last = places.new_tensor([height - 1, width - 1])[:, None, None]  # a cell that the picture's edge crosses may be copied
+    return places[..., :height, :width].round().clamp_min(0).minimum(last).to(torch.int32)
+
+
+def check_copies_pixels(generator: nn.Module) -> None:
+    """Raises a UserError unless `predict_sources` can say where the generator's pixels come from."""
+    if not getattr(generator, "copies_pixels", False):
+        raise UserError(
+            "sources: this model copies no pixels; a PEN-Net with picture in its fills does, leave it out for others"
+        )
 
 
 def inpaint(
@@ -61,6 +87,31 @@ def inpaint(
         UserError: shapes or types that do not fit, a mask of other values, one without any known pixel, or a sharpness that
             `predict` refuses.
     """
+    picture, hole = _checked(generator, image, mask)
+    prediction = predict(generator, picture, hole, sharpness)
+    filled = to_uint8(composite(picture, prediction, hole))[0]
+    return np.where(mask[..., None] > 0, filled, image)
+
+
+def find_sources(
+    generator: nn.Module, image: NDArray[np.uint8], mask: NDArray[np.uint8], sharpness: float | None = None
+) -> NDArray[np.int32]:
+    """Where `inpaint` copies the pixels of a hole from.
+
+    Args:
+        generator, image, mask, sharpness: as for `inpaint`.
+
+    Returns:
+        (2, H, W), as `predict_sources` says.
+
+    Raises:
+        UserError: as `inpaint`, or the generator copies no pixels.
+    """
+    return predict_sources(generator, *_checked(generator, image, mask), sharpness)[0].cpu().numpy()
+
+
+def _checked(generator: nn.Module, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    """One picture and its mask as batches on the generator's device: (1, 3, H, W) in [-1, 1], (1, 1, H, W) in {0, 1}."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise UserError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
     if mask.shape != image.shape[:2]:
@@ -72,11 +123,15 @@ def inpaint(
     if hole.all():
         raise UserError("mask: no pixel is known, there is nothing to inpaint from")
     device = next(generator.parameters()).device
-    picture = to_float(image[None]).to(device)
-    mask_tensor = torch.from_numpy(hole[None, None].astype(np.float32)).to(device)
-    prediction = predict(generator, picture, mask_tensor, sharpness)
-    filled = to_uint8(composite(picture, prediction, mask_tensor))[0]
-    return np.where(hole[..., None], filled, image)
+    return to_float(image[None]).to(device), torch.from_numpy(hole[None, None].astype(np.float32)).to(device)
+
+
+def _padded(generator: nn.Module, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """With sides that divide by the generator's unit."""
+    height, width = image.shape[-2:]
+    unit = int(generator.unit_px)  # type: ignore[arg-type]
+    padding = (0, -width % unit, 0, -height % unit)
+    return F.pad(image, padding, mode="replicate"), F.pad(mask, padding, value=1.0)
 
 
 def _checked_for(generator: nn.Module, sharpness: float) -> float:

@@ -11,28 +11,17 @@ from torch import Tensor
 AdversarialLoss = Literal["hinge", "nsgan"]
 
 
-def hole_l1(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+def hole_l1(prediction: Tensor, image: Tensor, mask: Tensor, cell_px: int = 1) -> Tensor:
     """Mean |prediction - image| over the batch's hole pixels; 0 if there are none.
 
     Args:
         prediction, image: (B, 3, H, W) in [-1, 1].
         mask: (B, 1, H, W) in {0, 1}, 1 = hole.
+        cell_px: side of the cells over whose hole pixels the two are averaged first; H and W must divide by it. With 1 it
+            is the paper's loss; with more, what texture does inside of a cell is left to other losses.
     """
-    return ((prediction - image).abs() * mask).mean() / mask.mean().clamp_min(1 / mask.numel())
-
-
-def pooled_hole_l1(prediction: Tensor, image: Tensor, mask: Tensor, cell_px: int) -> Tensor:
-    """`hole_l1` of pictures that were averaged over cells: what texture does inside of a cell is left to other losses.
-
-    Args:
-        prediction, image, mask: as for `hole_l1`; H and W must divide by the cell.
-        cell_px: side of a cell; 1 is `hole_l1` itself. A cell counts as far as it lies in the hole.
-    """
-    if cell_px == 1:
-        return hole_l1(prediction, image, mask)
-    share = F.avg_pool2d(mask, cell_px)
-    error = F.avg_pool2d((prediction - image) * mask, cell_px)  # of the hole's pixels alone
-    return error.abs().mean() / share.mean().clamp_min(1 / mask.numel())
+    error = F.avg_pool2d((prediction - image) * mask, cell_px)
+    return error.abs().mean() / mask.mean().clamp_min(1 / mask.numel())
 
 
 def valid_l1(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:

@@ -14,31 +14,41 @@ Picture = NDArray[np.uint8]
 GAP_PX = 4
 TITLE_PX = 20
 CELL_PX = 128
-"""Smaller pictures are enlarged by a whole factor to about this size."""
 
 
-def sheet(rows: Sequence[Sequence[Picture]], titles: Sequence[str]) -> Picture:
+def sheet(
+    rows: Sequence[Sequence[Picture]], titles: Sequence[str], cell_px: int = CELL_PX, title_px: int = TITLE_PX
+) -> Picture:
     """Pictures of one size in rows, a title above each column: (H, W, 3) uint8.
+
+    Args:
+        rows: one picture for each title, which is `enlarged` to `cell_px`.
+        titles: in a line of `title_px`.
+        cell_px, title_px: in pixels.
 
     Raises:
         ValueError: no rows, or a row that has not one picture for each title.
     """
     if not rows or any(len(row) != len(titles) for row in rows):
         raise ValueError(f"a sheet needs rows of {len(titles)} pictures, one for each of {list(titles)}")
-    height, width = rows[0][0].shape[:2]
-    factor = max(1, math.ceil(CELL_PX / max(height, width)))
-    cell_height, cell_width = height * factor + GAP_PX, width * factor + GAP_PX
-    canvas = np.full((TITLE_PX + len(rows) * cell_height, len(titles) * cell_width, 3), 255, np.uint8)
+    height, width = enlarged(rows[0][0], cell_px).shape[:2]
+    cell_height, cell_width = height + GAP_PX, width + GAP_PX
+    canvas = np.full((title_px + len(rows) * cell_height, len(titles) * cell_width, 3), 255, np.uint8)
     for row, pictures in enumerate(rows):
         for column, picture in enumerate(pictures):
-            top, left = TITLE_PX + row * cell_height, column * cell_width
-            enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-            canvas[top : top + height * factor, left : left + width * factor] = enlarged
+            top, left = title_px + row * cell_height, column * cell_width
+            canvas[top : top + height, left : left + width] = enlarged(picture, cell_px)
     image = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(image)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(title_px * 3 // 5)
     for column, title in enumerate(titles):
-        draw.text((column * cell_width + 2, 4), title, fill=(0, 0, 0), font=ImageFont.load_default(12))
+        draw.text((column * cell_width + 2, title_px // 5), title, fill=(0, 0, 0), font=font)
     return np.array(image)
+
+
+def enlarged(picture: Picture, size_px: int) -> Picture:
+    """By a whole factor, until the longer side has at least a size: (H, W, 3) uint8; every pixel becomes a square."""
+    factor = max(1, math.ceil(size_px / max(picture.shape[:2])))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def contact_sheet(pictures: Sequence[Picture] | Picture, columns: int) -> Picture:

@@ -1,9 +1,12 @@
 """Stage `compare`: all methods of a data set side by side.
 
-`reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md`, `costs.csv` and `side_by_side.png` in
+`reports/DATASET/methods/` and `outputs/DATASET/` -> `comparison.json`, `.csv`, `.md`, `costs.csv` and the pictures in
 `reports/DATASET/comparison/`, the plots in `reports/DATASET/plots/`, and `metrics.json` and `metrics.csv` beside them for
 DVC's own tables and plots. Git keeps them all, they are the results that the README shows: so their numbers are rounded,
 and none is a machine's own.
+
+The pictures: `side_by_side.png`, the reference's best, middle and worst; `at_a_glance.png`, few pictures chosen by no
+method's results, larger; `sources.png`, where in these the hole's pixels were copied from, if a method copies any.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pennet.comparison.compare import Comparison
+    from pennet.pictures import Picture
 
 SCHEMA_VERSION = 3
 REFERENCE = "pennet"
@@ -31,6 +35,7 @@ SUMMARY = ("l1_hole", "lpips", "fid")
 SHOWN_BY = "l1_hole"
 SHOWN_EACH = 2
 """Pictures on the sheet from each end and from the middle of the reference's ranking: no method shows its best only."""
+GLANCE_CELL_PX, GLANCE_TITLE_PX = 192, 30
 
 
 def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: EvaluateConfig) -> None:
@@ -47,7 +52,10 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     from pennet.data.picture_files import save_png
     from pennet.metrics.per_image import read_per_image
     from pennet.metrics.report import read_report
+    from pennet.pictures import sheet
     from pipelines import plots
+    from pipelines.outputs import test_set
+    from pipelines.showcase import showcase
 
     if not methods.all:
         raise UserError("methods: names no method; list at least one in params.yaml")
@@ -77,7 +85,13 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     per_image = trials[reference].per_image
     shown = _best_middle_worst(per_image.values[SHOWN_BY])  # noqa: PD011
     first_seed = {method: seeds[0] if method in methods.learned else None for method in methods.all}
-    save_png(target / "side_by_side.png", _side_by_side(dataset, first_seed, shown))
+    save_png(target / "side_by_side.png", sheet(*_side_by_side(dataset, first_seed, shown)))
+    few = showcase(test_set(dataset)[1])
+    reference_first = {reference: first_seed[reference], **first_seed}
+    glance = _side_by_side(dataset, reference_first, few)
+    save_png(target / "at_a_glance.png", sheet(*glance, GLANCE_CELL_PX, GLANCE_TITLE_PX))
+    if copying := {m: seed for m, seed in reference_first.items() if layout.sources_dir(dataset, m, seed).is_dir()}:
+        save_png(target / "sources.png", _sources(dataset, copying, few))
 
     plots_dir = layout.plots_dir(dataset)
     plots.metrics(comparison, plots_dir / "metrics.png")
@@ -108,23 +122,47 @@ def _best_middle_worst(scores: NDArray[np.float64]) -> list[int]:
     return list(dict.fromkeys(int(place) for place in chosen))
 
 
-def _side_by_side(dataset: str, methods: Mapping[str, int | None], shown: list[int]) -> NDArray[np.uint8]:
-    """One row a picture: input with a white hole, every method's composite, ground truth."""
+def _side_by_side(
+    dataset: str, methods: Mapping[str, int | None], shown: list[int]
+) -> tuple[list[list[Picture]], list[str]]:
+    """Rows and titles of a sheet, one row a picture: input with a white hole, every method's composite, ground truth."""
     import numpy as np
 
-    from pennet.data.picture_files import read_rgb
-    from pennet.pictures import sheet
     from pipelines.outputs import test_set
 
     names, images, masks = test_set(dataset)
     rows = []
     for i in shown:
-        composites = [
-            read_rgb(layout.outputs_dir(dataset, method, seed) / "composite" / f"{names[i]}.png")
-            for method, seed in methods.items()
-        ]
+        composites = [_composite(dataset, method, seed, names[i]) for method, seed in methods.items()]
         rows.append([np.where(masks[i][..., None] > 0, np.uint8(255), images[i]), *composites, np.asarray(images[i])])
-    return sheet(rows, ["input", *methods, "ground truth"])
+    return rows, ["input", *methods, "ground truth"]
+
+
+def _sources(dataset: str, methods: Mapping[str, int | None], shown: list[int]) -> Picture:
+    """One row a picture: input with a white hole, and of each method the composite and the colours of its sources."""
+    import numpy as np
+
+    from pennet.pictures import enlarged, sheet
+    from pennet.source_figure import PANEL_PX, TITLE_PX, source_panel
+    from pipelines.outputs import test_set
+
+    names, images, masks = test_set(dataset)
+    rows = []
+    for i in shown:
+        row = [enlarged(np.where(masks[i][..., None] > 0, np.uint8(255), images[i]), PANEL_PX)]
+        for method, seed in methods.items():
+            sources = np.load(layout.sources_dir(dataset, method, seed) / f"{names[i]}.npy")
+            row.append(enlarged(_composite(dataset, method, seed, names[i]), PANEL_PX))
+            row.append(source_panel(images[i], masks[i], sources))
+        rows.append(row)
+    titles = ["input", *(title for method in methods for title in (method, f"{method}: copied from"))]
+    return sheet(rows, titles, PANEL_PX, TITLE_PX)
+
+
+def _composite(dataset: str, method: str, seed: int | None, name: str) -> Picture:
+    from pennet.data.picture_files import read_rgb
+
+    return read_rgb(layout.outputs_dir(dataset, method, seed) / "composite" / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+SOURCES = "sources"
 IDENTITY_FILE = "identity.json"
 """Beside weights and checkpoints: what decides them."""
 
@@ -35,6 +36,11 @@ def checkpoints_dir(identity: str) -> Path:
 def outputs_dir(dataset: str, method: str, seed: int | None) -> Path:
     """`prediction/` and `composite/`: one lossless PNG per test image."""
     return Path("outputs") / dataset / _trial(method, seed)
+
+
+def sources_dir(dataset: str, method: str, seed: int | None) -> Path:
+    """Of a method that copies pixels: one array (int16, 2 x S x S, line and column) for each picture of the showcase."""
+    return outputs_dir(dataset, method, seed) / SOURCES
 
 
 def report_dir(dataset: str, method: str, seed: int | None) -> Path:

@@ -1,8 +1,11 @@
-"""The test split, and the lossless pictures of the inpaint stages: `prediction/NAME.png` and `composite/NAME.png`."""
+"""The test split, and the lossless pictures of the inpaint stages: `prediction/NAME.png` and `composite/NAME.png`.
+
+Of a method that copies pixels also where the few pictures of the showcase got them: `sources/NAME.npy`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +45,13 @@ def test_set(dataset: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uin
     return names, images, masks
 
 
-def write_outputs(folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]]) -> None:
-    """Saves each (name, image, mask, prediction) as a prediction and a composite; the folder appears whole."""
+def write_outputs(
+    folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]], sources: Iterable[tuple[str, Any]] = ()
+) -> None:
+    """Saves each (name, image, mask, prediction) as a prediction and a composite, and each (name, sources) as an array.
+
+    The folder appears whole.
+    """
     import numpy as np
 
     from pennet.atomic import replacing_folder
@@ -53,3 +61,7 @@ def write_outputs(folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]]
         for name, image, mask, prediction in predictions:
             save_png(fresh / "prediction" / f"{name}.png", prediction)
             save_png(fresh / "composite" / f"{name}.png", np.where(mask[..., None] > 0, prediction, image))
+        for name, places in sources:
+            path = fresh / layout.SOURCES / f"{name}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)  # names may hold folders
+            np.save(path, places.astype(np.int16))

@@ -91,11 +91,11 @@ class PENNetConfig(MethodConfig):
                 f"is too small for the discriminator of recipes.{name}, which needs"
                 f" {smallest} px; enlarge it, or set fewer halvings (discriminator_strides) or adversarial_weight: 0"
             )
+        if image_size_px % self.hole_cell_px:
+            yield f"is not a multiple of recipes.{name}.hole_cell_px ({self.hole_cell_px}); set one that divides it"
         unit = 2**self.num_levels
         if image_size_px % unit:
             yield (f"is not a multiple of 2**recipes.{name}.num_levels ({unit}); use a multiple of {unit} or fewer levels")
-        if image_size_px % self.hole_cell_px:
-            yield f"is not a multiple of recipes.{name}.hole_cell_px ({self.hole_cell_px}); set one that divides it"
 
 
 def smallest_judged_side_px(strides: Sequence[int]) -> int:

@@ -23,6 +23,7 @@ from pennet.models.attention import Affinity, Holed, fill_holes
 from pennet.models.output import GeneratorOutput
 from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.smooth import smooth_fill
+from pennet.models.sources import copied_from
 from pennet.models.upsampling import double
 
 if TYPE_CHECKING:
@@ -212,7 +213,6 @@ class PENNet(nn.Module):
         self.compares: Filled = "picture" if affinity == "picture" else "features"
         self.shallowest = 0 if full_resolution else 1
         self.finest_attention = max(finest_attention, self.shallowest + 1)
-        self.copies_pixels = full_resolution and attention_mode == "paper" and attention_levels == "all"
         self.encoder = PyramidContextEncoder(channels, full_resolution)
         self.transfers = nn.ModuleList()  # from scale L-1 to the shallowest; None where a scale has no attention
         for depth, c in enumerate(reversed(channels[:-1])):
@@ -273,40 +273,45 @@ class PENNet(nn.Module):
                 f"image of {image.shape[-2]}x{image.shape[-1]} px: PEN-Net with {self.num_levels} levels needs sides that"
                 f" divide by {unit}; pad the image (pennet.inference.inpaint does)"
             )
-        pyramid = self._filled_pyramid(image, mask, sharpness, self.fills)
+        pyramid = self._filled_pyramid(image, mask, sharpness)
         *skips, deepest = [scale["features"].values for scale in pyramid]
         return self.decoder(skips[::-1], deepest, pyramid[0].get("picture"))
+
+    @property
+    def copies_pixels(self) -> bool:
+        """Whether holes are filled with copies of known pixels, whose places `sources` can say."""
+        return "picture" in self.fills and self.transfers[-self.finest_attention] is not None
 
     def sources(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> Tensor:
         """Where the copied picture comes from: for every pixel the place it was copied from, its own if it is known.
 
+        A copied pixel is the mean of the patches that overlap there, up to four, and each of these of all that had a share.
+        Named is one place: of the patch in whose middle the pixel lies, and there of the one most alike. Where several are
+        equally alike, as in a flat picture, or there is nothing to copy, a hole pixel names itself.
+
         Args:
-            image, mask, sharpness: as for `forward`; a high sharpness names the one most alike, a low one means many.
+            image, mask, sharpness: as for `forward`.
 
         Returns:
-            (B, 2, H, W): line and column, in pixels; the mean of all places that had a share.
+            (B, 2, H, W): line and column, in pixels.
 
         Raises:
-            ValueError: the generator has no map of the picture's resolution to copy to.
+            ValueError: the generator copies no pixels.
         """
         if not self.copies_pixels:
-            raise ValueError(
-                "this PEN-Net copies no pixels: it needs full_resolution: true and attention at all levels in paper mode"
-            )
-        pyramid = self._filled_pyramid(image, mask, sharpness, (*self.fills, "places"))
-        return pyramid[0]["places"].values
+            raise ValueError("this PEN-Net copies no pixels: it needs picture in its fills, and attention that reaches it")
+        compared = self._filled_pyramid(image, mask, sharpness)[self.finest_attention][self.compares]
+        transfer: AttentionTransferNetwork = self.transfers[-self.finest_attention]  # type: ignore[assignment]
+        return copied_from(transfer.fill, compared, mask, 2**self.finest_attention)
 
-    def _filled_pyramid(
-        self, image: Tensor, mask: Tensor, sharpness: float | None, fills: Sequence[Filled | Literal["places"]]
-    ) -> list[dict[str, Holed]]:
+    def _filled_pyramid(self, image: Tensor, mask: Tensor, sharpness: float | None) -> list[dict[Filled, Holed]]:
         """The maps of every scale, from the shallowest to the deepest, after attention transfer."""
         maps = self.encoder(torch.cat([fill_hole(image, mask, 1.0), mask], dim=1))
         saw_hole = self.encoder.saw_hole(mask)
-        pyramid = [{"features": Holed(*pair)} for pair in zip(maps, saw_hole, strict=True)]
-        for name in set(fills) - {"features"}:
-            base = smooth_fill(image, mask) if name == "picture" else places(mask)
-            for scale, holed in zip(pyramid, holed_pyramid(base, mask, len(pyramid)), strict=True):
-                scale[name] = holed
+        pyramid: list[dict[Filled, Holed]] = [{"features": Holed(*pair)} for pair in zip(maps, saw_hole, strict=True)]
+        if "picture" in self.fills:
+            for scale, holed in zip(pyramid, holed_pyramid(smooth_fill(image, mask), mask, len(pyramid)), strict=True):
+                scale["picture"] = holed
 
         for i in reversed(range(len(pyramid) - 1)):
             transfer: AttentionTransferNetwork | None = self.transfers[-1 - i]  # type: ignore[assignment]
@@ -315,21 +320,13 @@ class PENNet(nn.Module):
             deep_scale = self.shallowest + i + 1
             if deep_scale >= self.finest_attention:
                 served = pyramid[: i + 1] if deep_scale == self.finest_attention else pyramid[i : i + 1]
-                wanted = [scale[name] for scale in served for name in fills]
+                wanted = [scale[name] for scale in served for name in self.fills]
                 filled = iter(transfer.fill(wanted, pyramid[i + 1][self.compares], mask, sharpness))
                 for scale in served:
-                    scale.update({name: scale[name]._replace(values=next(filled)) for name in fills})
+                    scale.update({name: scale[name]._replace(values=next(filled)) for name in self.fills})
             features = pyramid[i]["features"]
             pyramid[i]["features"] = features._replace(values=transfer(features.values))
         return pyramid
-
-
-def places(mask: Tensor) -> Tensor:
-    """Line and column of every pixel: (B, 1, H, W) -> (B, 2, H, W)."""
-    height, width = mask.shape[-2:]
-    lines = torch.arange(height, device=mask.device, dtype=mask.dtype)
-    columns = torch.arange(width, device=mask.device, dtype=mask.dtype)
-    return torch.stack(torch.meshgrid(lines, columns, indexing="ij")).expand(len(mask), -1, -1, -1)
 
 
 def holed_pyramid(picture: Tensor, mask: Tensor, num_scales: int) -> list[Holed]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from pennet.compositing import composite
 from pennet.config.pennet import PENNetConfig
 from pennet.data.dataset import Batch
-from pennet.losses import discriminator_loss, generator_adversarial_loss, pooled_hole_l1, pyramid_l1, valid_l1
+from pennet.losses import discriminator_loss, generator_adversarial_loss, hole_l1, pyramid_l1, valid_l1
 from pennet.masks import mask_function
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
@@ -69,7 +69,7 @@ class PENNetRecipe:
             self.discriminator_optimizer.update(losses["discriminator"])
 
         # Generator: L1 in and around the hole, at every scale, and to be taken for real.
-        losses["hole_l1"] = pooled_hole_l1(prediction, batch.image, batch.mask, config.hole_cell_px)
+        losses["hole_l1"] = hole_l1(prediction, batch.image, batch.mask, config.hole_cell_px)
         losses["valid_l1"] = valid_l1(prediction, batch.image, batch.mask)
         losses["pyramid_l1"] = pyramid_l1(pyramid, batch.image)
         total = (

@@ -15,7 +15,10 @@ from pennet.cost import Cost, write_cost
 from pennet.metrics import features
 from pennet.metrics.catalogue import find
 from pennet.metrics.report import MetricResult, read_report
+from pennet.pictures import GAP_PX
+from pennet.source_figure import PANEL_PX, TITLE_PX, source_panel
 from pipelines import compare, evaluate, layout
+from pipelines.showcase import showcase
 from pipelines.tracking import registry
 from tests.metrics.samples import noisy, pictures
 
@@ -185,6 +188,7 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
             assert np.asarray(plot.convert("L")).std() > 5  # something is drawn
     with Image.open(folder / "side_by_side.png") as sheet:
         assert sheet.size[0] >= 4 * 128
+    assert not (folder / "sources.png").exists()  # neither method copies pixels
     with (folder / "comparison.csv").open(newline="") as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"pennet", "telea"}
     with (folder / "costs.csv").open(newline="") as file:
@@ -195,6 +199,59 @@ def test_compare_writes_json_csv_and_markdown(project: Path) -> None:
     with layout.metrics_table("d").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "L1 in the hole ↓"]
     assert {row["method"]: float(row["value"]) for row in rows} == {m: entries[m]["result"]["value"] for m in entries}
+
+
+def _compare() -> dict[str, np.ndarray]:
+    compare.run("d", seeds=[SEED], methods=METHODS, evaluate=CONFIG)
+    return {path.name: np.asarray(Image.open(path)) for path in layout.comparison_dir("d").glob("*.png")}
+
+
+def test_compare_shows_few_pictures_at_a_glance_three_times_as_large(project: Path) -> None:
+    for method in METHODS.all:
+        _evaluate(method)
+    _train_record()
+    made = _compare()["at_a_glance.png"]
+    images, masks = (np.load(folder / "test.npy") for folder in (layout.prepared_dir("d"), layout.masks_dir("d")))
+    shown = showcase(images)
+    factor = compare.GLANCE_CELL_PX // SIDE
+    cell = SIDE * factor + GAP_PX
+    assert made.shape == (compare.GLANCE_TITLE_PX + len(shown) * cell, 4 * cell, 3)
+    for row, i in enumerate(shown):
+        composites = [
+            np.asarray(Image.open(layout.outputs_dir("d", method, seed) / "composite" / f"{NAMES[i]}.png"))
+            for method, seed in (("pennet", SEED), ("telea", None))
+        ]
+        holed = np.where(masks[i][..., None] == 1, np.uint8(255), images[i])
+        for column, picture in enumerate([holed, *composites, images[i]]):
+            top, left = compare.GLANCE_TITLE_PX + row * cell, column * cell
+            enlarged = made[top : top + SIDE * factor, left : left + SIDE * factor]
+            assert np.array_equal(enlarged, np.kron(picture, np.ones((factor, factor, 1), np.uint8)))
+
+
+def test_compare_draws_the_sources_of_the_methods_that_have_them(project: Path) -> None:
+    for method in METHODS.all:
+        _evaluate(method)
+    _train_record()
+    without = _compare()
+    images, masks = (np.load(folder / "test.npy") for folder in (layout.prepared_dir("d"), layout.masks_dir("d")))
+    shown = showcase(images)
+    folder = layout.sources_dir("d", "pennet", SEED)
+    folder.mkdir()
+    sources = {i: np.indices(masks[i].shape) - np.where(masks[i] == 1, 8, 0) for i in shown}
+    for i in shown:
+        np.save(folder / f"{NAMES[i]}.npy", sources[i].clip(0).astype(np.int16))
+    made = _compare()
+    assert set(made) - set(without) == {"sources.png"}
+    assert all(np.array_equal(made[name], without[name]) for name in without)
+    cell = PANEL_PX + GAP_PX
+    assert made["sources.png"].shape == (TITLE_PX + len(shown) * cell, 3 * cell, 3)
+    for row, i in enumerate(shown):
+        top = TITLE_PX + row * cell
+        panel = made["sources.png"][top : top + PANEL_PX, 2 * cell : 2 * cell + PANEL_PX]
+        assert np.array_equal(panel, source_panel(images[i], masks[i], sources[i].clip(0)))
+    first = {path.name: path.read_bytes() for path in layout.comparison_dir("d").iterdir()}
+    _compare()
+    assert {path.name: path.read_bytes() for path in layout.comparison_dir("d").iterdir()} == first
 
 
 def _families(content: dict) -> dict[str, dict]:

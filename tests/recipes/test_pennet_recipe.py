@@ -48,7 +48,7 @@ def test_a_generator_that_copies_starts_from_its_copy_and_leaves_it() -> None:
     recipe, batch = PENNetRecipe(small_recipe(**COPYING), 48, STEPS, CPU, False), make_batch()
     with torch.inference_mode():
         first = recipe.generator(batch.image, batch.mask).image
-        copy = recipe.generator._filled_pyramid(batch.image, batch.mask, None, ["picture"])[0]["picture"].values
+        copy = recipe.generator._filled_pyramid(batch.image, batch.mask, None)[0]["picture"].values
     assert torch.equal(first, copy)
     recipe.update(batch)
     with torch.inference_mode():
