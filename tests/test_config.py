@@ -91,7 +91,7 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
         ("train", "flip", 1, "train.flip: expected bool, got 1 (int)"),
         ("recipes.pennet", "affinity", "dot", "recipes.pennet.affinity: 'dot' is not one of cosine, euclidean, picture"),
         ("prepare", "image_size_px", 70, "prepare.image_size_px: 70 is not a multiple of 2**recipes.pennet.num_levels (8)"),
-        ("prepare", "image_size_px", 32, "prepare.image_size_px: 32 is too small for the discriminator"),
+        ("prepare", "image_size_px", 16, "prepare.image_size_px: 16 is too small for the discriminator"),
         (
             "recipes.pennet",
             "hole_cell_px",
