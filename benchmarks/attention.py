@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import pennet.models.pennet as model
-from pennet.models.attention import rebuild_everywhere
 from pennet.models.contextual_attention import contextual_attention
 from pennet.models.pennet import PENNet
+from pennet.models.released_attention import rebuild_everywhere
 from pennet.seeding import choose_device
 
 

@@ -22,8 +22,6 @@ from pennet.inference import predict
 from pennet.models import attention
 from pennet.models.pennet import PENNet
 
-BATCH = 24
-
 
 def mixed_patches(generator: PENNet, images: np.ndarray, masks: np.ndarray) -> list[tuple[float, float]]:
     """From the deepest attention to the shallowest: (patches that are mixed, patches that could be), means over queries.
@@ -33,28 +31,26 @@ def mixed_patches(generator: PENNet, images: np.ndarray, masks: np.ndarray) -> l
         images: (N, S, S, 3) uint8.
         masks: (N, S, S) uint8, 1 = hole.
     """
-    plain = attention._attend
-    calls: list[tuple[int, Tensor]] = []
+    attend = attention._attend
+    calls: list[tuple[Tensor, int]] = []
 
-    def watched(queries: Tensor, keys: Tensor, values: Tensor, softmax_scale: float, affinity: attention.Affinity) -> Tensor:
-        # Values that are the unit vectors give the weights themselves back.
-        weights = plain(queries, keys, torch.eye(len(keys)), softmax_scale, affinity)
-        entropy = -(weights * weights.clamp_min(1e-30).log()).sum(dim=1)
-        calls.append((len(keys), entropy.exp()))
-        return plain(queries, keys, values, softmax_scale, affinity)
+    def watched(queries: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
+        weights = torch.softmax(torch.baddbmm(bias, queries, keys.transpose(1, 2)), dim=2)
+        entropy = -(weights * weights.clamp_min(1e-30).log()).sum(dim=2)
+        calls.append((entropy.exp().flatten(), keys.shape[1]))
+        return attend(queries, keys, bias, values)
 
-    levels: dict[int, list[tuple[int, Tensor]]] = {}
+    pictures = []
     with patch.object(attention, "_attend", watched):
-        for start in range(0, len(images), BATCH):
-            image = to_float(np.ascontiguousarray(images[start : start + BATCH]))
-            mask = torch.from_numpy(masks[start : start + BATCH, None].astype(np.float32))
+        for image, mask in zip(images, masks, strict=True):  # one by one: then no row is filled up to another's length
             calls.clear()
-            predict(generator, image, mask)
-            for i, call in enumerate(calls):  # level after level, sample after sample
-                levels.setdefault(i // len(image), []).append(call)
+            predict(generator, to_float(image[None]), torch.from_numpy(mask[None, None].astype(np.float32)))
+            pictures.append(calls[::-1])
+    # Counted from the shallowest: where nothing may be copied there is no call, and the deepest maps starve first.
+    levels = [[calls[i] for calls in pictures if len(calls) > i] for i in range(max(map(len, pictures)))]
     return [
-        (float(torch.cat([mixed for _, mixed in of_level]).mean()), float(np.mean([known for known, _ in of_level])))
-        for of_level in levels.values()
+        (float(torch.cat([mixed for mixed, _ in level]).mean()), float(np.mean([known for _, known in level])))
+        for level in reversed(levels)
     ]
 
 

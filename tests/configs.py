@@ -9,6 +9,16 @@ from pennet.config.ca import CAConfig
 from pennet.config.gntipt import GntIptConfig
 from pennet.config.pennet import PENNetConfig
 
+COPYING: dict[str, Any] = {
+    "full_resolution": True,
+    "fills": ["features", "picture"],
+    "affinity": "picture",
+    "patch_sizes": [5, 3],
+    "softmax_scale": 100.0,
+    "valid_threshold": 0.0,
+}
+"""What makes of `small_recipe` one that fills the picture itself, as params.yaml does."""
+
 
 def small_recipe(**changes: Any) -> PENNetConfig:
     values: dict[str, Any] = {
@@ -18,7 +28,11 @@ def small_recipe(**changes: Any) -> PENNetConfig:
         "base_width": 4,
         "attention_mode": "paper",
         "attention_levels": "all",
+        "full_resolution": False,
+        "fills": ["features"],
         "affinity": "cosine",
+        "patch_sizes": [1, 3],
+        "finest_attention": 1,
         "softmax_scale": 10.0,
         "valid_threshold": 0.1,
         "dilations": [1, 2],
@@ -28,6 +42,7 @@ def small_recipe(**changes: Any) -> PENNetConfig:
         "adversarial_loss": "hinge",
         "adversarial_weight": 0.1,
         "hole_weight": 6.0,
+        "hole_cell_px": 1,
         "valid_weight": 1.0,
         "pyramid_weight": 0.5,
         "learning_rate": 1e-3,

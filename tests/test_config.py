@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pennet.config import Config, ConfigError, config_from_mapping, recipe_from_mapping
+from pennet.config.methods import BEFORE
 from pennet.config.validation import RENAMED
 from pipelines.params import load_params, read_yaml
 
@@ -60,7 +61,12 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
         ("train", "steps", True, "train.steps: expected int, got True"),
         ("train", "steps", 1.5, "train.steps: expected int"),
         ("train", "ema_decay", 1.0, "train.ema_decay: 1.0 must be less than 1"),
-        ("recipes.pennet", "dilations", [1] * 33, "must not be more than base_width"),
+        (
+            "recipes.pennet",
+            "dilations",
+            [1] * 9,
+            "must not be more than half of base_width (16), so that each has a channel",
+        ),
         ("recipes.pennet", "dilations", [1, 0], "recipes.pennet.dilations[1]: 0 must be greater than 0"),
         ("recipes.pennet", "learning_rate", "1e-3 per step", "recipes.pennet.learning_rate: expected float"),
         ("recipes.pennet", "learning_rate", float("nan"), "recipes.pennet.learning_rate: expected a finite number, got nan"),
@@ -83,9 +89,15 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
         ("recipes.ca", "method", None, "recipes.ca.method: None is not one of pennet, ca, gntipt"),
         ("recipes.pennet", "dilations", 2, "recipes.pennet.dilations: expected a list, got 2 (int)"),
         ("train", "flip", 1, "train.flip: expected bool, got 1 (int)"),
-        ("recipes.pennet", "affinity", "dot", "recipes.pennet.affinity: 'dot' is not one of cosine, euclidean"),
+        ("recipes.pennet", "affinity", "dot", "recipes.pennet.affinity: 'dot' is not one of cosine, euclidean, picture"),
         ("prepare", "image_size_px", 70, "prepare.image_size_px: 70 is not a multiple of 2**recipes.pennet.num_levels (8)"),
-        ("prepare", "image_size_px", 32, "prepare.image_size_px: 32 is too small for the discriminator"),
+        ("prepare", "image_size_px", 16, "prepare.image_size_px: 16 is too small for the discriminator"),
+        (
+            "recipes.pennet",
+            "hole_cell_px",
+            3,
+            "64 is not a multiple of recipes.pennet.hole_cell_px (3); set",
+        ),
         ("runtime", "num_workers", -1, "runtime.num_workers: -1 must be greater than or equal to 0"),
         ("evaluate", "extractors", ["vgg"], "evaluate.extractors[0]: 'vgg' is not one of"),
         ("evaluate", "seed", -1, "evaluate.seed: -1 must be greater than or equal to 0"),
@@ -153,9 +165,61 @@ def test_integer_is_accepted_where_a_float_is_meant(values: dict[str, Any]) -> N
     assert config_from_mapping(Config, values).recipes["pennet"].hole_weight == 6.0
 
 
-def test_released_mode_has_no_choice_of_affinity(values: dict[str, Any]) -> None:
-    values["recipes"]["pennet"] |= {"attention_mode": "released", "affinity": "euclidean"}
-    assert "recipes.pennet.affinity: 'euclidean' needs attention_mode: paper" in problems(values)
+COPIES = {"full_resolution": True, "fills": ["features", "picture"], "affinity": "picture", "patch_sizes": [7, 5]}
+PAPER = {"full_resolution": False, "fills": ["features"], "affinity": "cosine", "patch_sizes": [1, 3]}
+RELEASED = PAPER | {"attention_mode": "released"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "problem"),
+    [
+        (
+            COPIES,
+            {"full_resolution": False},
+            "fills: ['features', 'picture'] can hold picture only with full_resolution: true",
+        ),
+        (COPIES, {"fills": ["features"]}, "affinity: 'picture' can be picture only where fills holds picture"),
+        (COPIES, {"fills": ["picture", "picture"]}, "fills: ['picture', 'picture'] must not hold anything twice"),
+        (COPIES, {"fills": []}, "fills: [] must have at least 1 item after validation, not 0"),
+        (COPIES, {"fills": ["image"]}, "fills[0]: 'image' is not one of features, picture"),
+        (COPIES, {"patch_sizes": [7, 4]}, "patch_sizes: [7, 4] must be odd"),
+        (COPIES, {"patch_sizes": [7]}, "patch_sizes: [7] must have at least 2 items after validation, not 1"),
+        (COPIES, {"patch_sizes": [7, 17]}, "patch_sizes[1]: 17 must be less than or equal to 15"),
+        (COPIES, {"finest_attention": 4}, "finest_attention: 4 must be one of the scales up to num_levels (3)"),
+        (
+            COPIES,
+            {"base_width": 4, "dilations": [1, 2, 4]},
+            "dilations: [1, 2, 4] must not be more than half of base_width (4), so that each has a channel",
+        ),
+        (
+            COPIES,
+            {"base_width": 1, "dilations": []},
+            "base_width: 1 must be 2 or more with full_resolution: true, whose first map has half as many",
+        ),
+        (
+            PAPER,
+            {"base_width": 2, "dilations": [1, 2, 4]},
+            "dilations: [1, 2, 4] must not be more than base_width (2), so that each has a channel",
+        ),
+        (PAPER, {"affinity": "picture"}, "affinity: 'picture' can be picture only where fills holds picture"),
+        (PAPER, {"fills": ["picture"]}, "fills: ['picture'] can hold picture only with full_resolution: true"),
+        (RELEASED, {"affinity": "euclidean"}, "affinity: 'euclidean' needs attention_mode: paper"),
+        (RELEASED, {"affinity": "picture"}, "affinity: 'picture' needs attention_mode: paper"),
+        (
+            RELEASED,
+            {"full_resolution": True, "fills": ["picture"]},
+            "fills: ['picture'] can hold picture only with attention_mode: paper",
+        ),
+        (RELEASED, {"finest_attention": 2}, "finest_attention: 2 must be 1 with attention_mode: released"),
+    ],
+)
+def test_what_attention_cannot_do_is_one_problem(
+    values: dict[str, Any], recipe: dict[str, Any], changes: dict[str, Any], problem: str
+) -> None:
+    values["recipes"]["pennet"] |= recipe
+    config_from_mapping(Config, values)
+    values["recipes"]["pennet"] |= changes
+    assert problems(values) == [f"recipes.pennet.{problem}"]
 
 
 def test_unknown_method_and_data_set_are_named(values: dict[str, Any]) -> None:
@@ -179,7 +243,11 @@ def test_parameters_that_an_older_version_saved_are_read(values: dict[str, Any],
     recipe = values["recipes"][name]
     old = {old: recipe[new] for old, new in RENAMED.items() if name != "pennet" and new in recipe}
     old |= {key: value for key, value in recipe.items() if name == "pennet" or key not in RENAMED.values()}
-    del old["training_mask"]
+    if name == "pennet":
+        recipe["affinity"] = old["affinity"] = "cosine"
+    for key, value in BEFORE[name].items():
+        recipe[key] = value
+        del old[key]
     assert recipe_from_mapping(old) == config_from_mapping(Config, values).recipes[name]
 
 

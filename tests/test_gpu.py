@@ -15,13 +15,16 @@ from pennet.config import MethodConfig, RuntimeConfig
 from pennet.data.dataset import Batch, InpaintingDataset, StepSampler, batches
 from pennet.metrics.features import EffLite0
 from pennet.metrics.perceptual import LPIPS
-from pennet.models.attention import fill_holes, rebuild_everywhere
+from pennet.models import attention
+from pennet.models.attention import fill_holes
 from pennet.models.contextual_attention import contextual_attention
+from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.upsampling import double
 from pennet.seeding import apply_runtime, seed_everything
 from pennet.training.loop import TrainResult, train
-from tests.configs import small_ca, small_gntipt, small_recipe, small_train
+from tests.configs import COPYING, small_ca, small_gntipt, small_recipe, small_train
 from tests.metrics.samples import noisy, pictures
+from tests.models.literal import holed
 
 # Before CUDA starts: cuBLAS looks at it once in a process.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -31,6 +34,8 @@ CUDA = torch.device("cuda")
 RECIPES = {
     "pennet": small_recipe(),
     "pennet-released": small_recipe(attention_mode="released"),
+    "pennet-copies": small_recipe(**COPYING),
+    "pennet-copies-coarsely": small_recipe(**COPYING | {"finest_attention": 2, "affinity": "cosine"}),
     "pennet-euclidean": small_recipe(affinity="euclidean", adversarial_loss="nsgan"),
     "ca": small_ca(),
     "gntipt": small_gntipt(),
@@ -117,9 +122,13 @@ def gradients(function, *maps: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
-@pytest.mark.parametrize("kind", ["cosine", "euclidean", "released", "contextual", "double"])
-def test_attention_and_upsampling_are_those_of_the_cpu(kind: str, deterministic: bool) -> None:
+@pytest.mark.parametrize("kept_scores", [0, attention.KEPT_SCORES])
+@pytest.mark.parametrize("kind", ["cosine", "euclidean", "picture", "released", "contextual", "double"])
+def test_attention_and_upsampling_are_those_of_the_cpu(
+    kind: str, kept_scores: int, deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(deterministic=deterministic)
+    monkeypatch.setattr(attention, "KEPT_SCORES", kept_scores)
     random = torch.Generator().manual_seed(0)
     shallow, deep = (torch.randn(3, 5, side, side, generator=random) / 3 for side in (32, 16))
     mask = torch.zeros(3, 1, 128, 128)
@@ -134,7 +143,8 @@ def test_attention_and_upsampling_are_those_of_the_cpu(kind: str, deterministic:
             return contextual_attention(shallow, here, 10.0) + 0 * deep.sum()
         if kind == "double":
             return double(shallow) + 0 * deep.sum()
-        return fill_holes(shallow, deep, here, 3, 10.0, 0.1, kind)
+        (filled,) = fill_holes([holed(shallow, here)], holed(deep, here), here, 3, 10.0, 0.1, kind)
+        return filled + 0 * deep.sum()
 
     expected, found = gradients(transfer, shallow, deep), gradients(transfer, shallow.to(CUDA), deep.to(CUDA))
     for on_gpu, on_cpu in zip(found, expected, strict=True):

@@ -17,11 +17,12 @@ from pennet.inference import inpaint, predict
 from pennet.methods import build_generator
 from pennet.models.initialisation import initialise
 from pennet.sharpness import MAX_SHARPNESS, MIN_SHARPNESS, check_sharpness
-from tests.configs import small_ca, small_gntipt, small_recipe
+from tests.configs import COPYING, small_ca, small_gntipt, small_recipe
 
 RECIPES = {
     "pennet": small_recipe,
     "pennet-released": lambda **changes: small_recipe(attention_mode="released", **changes),
+    "pennet-copies": lambda **changes: small_recipe(**COPYING | changes),
     "pennet-deepest": lambda **changes: small_recipe(attention_levels="deepest", **changes),
     "ca": small_ca,
     "gntipt": small_gntipt,

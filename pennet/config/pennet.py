@@ -61,14 +61,15 @@ class PENNetConfig(MethodConfig):
     """Weight of the pyramid L1 loss; 0.5 in the paper, 0 leaves it out."""
 
     def limits(self) -> Limits:
+        narrowest, share = (self.base_width // 2, "half of ") if self.full_resolution else (self.base_width, "")
+        yield narrowest > 0, "base_width", "must be 2 or more with full_resolution: true, whose first map has half as many"
         yield (
-            len(self.dilations) <= self.base_width,
+            len(self.dilations) <= max(narrowest, 1),
             "dilations",
-            f"must not be more than base_width ({self.base_width}), so that each has a channel",
+            f"must not be more than {share}base_width ({self.base_width}), so that each has a channel",
         )
         copies = "picture" in self.fills
         yield self.full_resolution or not copies, "fills", "can hold picture only with full_resolution: true"
-        yield copies or self.affinity != "picture", "affinity", "can be picture only where fills holds picture"
         yield len(set(self.fills)) == len(self.fills), "fills", "must not hold anything twice"
         yield all(size % 2 for size in self.patch_sizes), "patch_sizes", "must be odd"
         yield (
@@ -80,6 +81,8 @@ class PENNetConfig(MethodConfig):
             yield self.affinity == "cosine", "affinity", "needs attention_mode: paper"
             yield not copies, "fills", "can hold picture only with attention_mode: paper"
             yield self.finest_attention == 1, "finest_attention", "must be 1 with attention_mode: released"
+        else:
+            yield copies or self.affinity != "picture", "affinity", "can be picture only where fills holds picture"
 
     def mismatches_with(self, image_size_px: int, name: str) -> Iterator[str]:
         smallest = smallest_judged_side_px(self.discriminator_strides)
@@ -89,7 +92,7 @@ class PENNetConfig(MethodConfig):
                 f" {smallest} px; enlarge it, or set fewer halvings (discriminator_strides) or adversarial_weight: 0"
             )
         if image_size_px % self.hole_cell_px:
-            yield f"is not a multiple of recipes.{name}.hole_cell_px ({self.hole_cell_px})"
+            yield f"is not a multiple of recipes.{name}.hole_cell_px ({self.hole_cell_px}); set one that divides it"
         unit = 2**self.num_levels
         if image_size_px % unit:
             yield (f"is not a multiple of 2**recipes.{name}.num_levels ({unit}); use a multiple of {unit} or fewer levels")

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pennet.models.attention import (
+from pennet.models.released_attention import (
     masked_softmax,
     paste_patches,
     patch_norms,

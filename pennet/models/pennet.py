@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennet.compositing import fill_hole
-from pennet.models.attention import Affinity, Holed, fill_holes, rebuild_everywhere
+from pennet.models.attention import Affinity, Holed, fill_holes
 from pennet.models.output import GeneratorOutput
+from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.smooth import smooth_fill
 from pennet.models.sources import copied_from
 from pennet.models.upsampling import double
@@ -252,7 +253,8 @@ class PENNet(nn.Module):
     def start_from_copy(self) -> None:
         """Zeroes what the decoder adds to a copied picture: an untrained generator then shows its copy."""
         if "picture" in self.fills:
-            nn.init.zeros_(self.decoder.paint.weight)
+            for parameter in self.decoder.paint.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, mask: Tensor, sharpness: float | None = None) -> GeneratorOutput:
         """Predicts the whole picture from its known pixels.
@@ -332,8 +334,8 @@ def holed_pyramid(picture: Tensor, mask: Tensor, num_scales: int) -> list[Holed]
 
     (B, D, H, W), (B, 1, H, W) -> (B, D, H / 2**s, W / 2**s) and (B, 1, H / 2**s, W / 2**s) each.
     """
-    pyramid = []
-    for _ in range(num_scales):
-        pyramid.append(Holed(picture, mask > 0))
+    pyramid = [Holed(picture, mask > 0)]
+    for _ in range(num_scales - 1):
         picture, mask = F.avg_pool2d(picture, 2), F.max_pool2d(mask, 2)
+        pyramid.append(Holed(picture, mask > 0))
     return pyramid

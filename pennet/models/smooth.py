@@ -28,9 +28,9 @@ def _pull_push(image: Tensor, known: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     if height % 2 or width % 2:
         total = known.sum(dim=(2, 3), keepdim=True)
-        mean = (image * known).sum(dim=(2, 3), keepdim=True) / total.clamp_min(1e-6)
+        mean = (image * known).sum(dim=(2, 3), keepdim=True) / total.clamp_min(1e-20)
         return known * image + (1 - known) * mean
     share = F.avg_pool2d(known, 2)
-    average = F.avg_pool2d(image * known, 2) / share.clamp_min(1e-6)
+    average = F.avg_pool2d(image * known, 2) / share.clamp_min(1e-20)
     coarse = F.interpolate(_pull_push(average, share), scale_factor=2, mode="bilinear", align_corners=False)
     return known * image + (1 - known) * coarse

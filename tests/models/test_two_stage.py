@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pennet.models import attention
+from pennet.models import chunks
 from pennet.models.contextual_attention import contextual_attention, fused_scores
 from pennet.models.discriminators import SNPatchDiscriminator, WassersteinDiscriminator
 from pennet.models.two_stage import CAGenerator, GntIptGenerator
@@ -79,7 +79,7 @@ SIZES = [(12, 12), (16, 12), (10, 18), (2, 12), (12, 2), (2, 2), (4, 10)]
 def test_contextual_attention_against_a_literal_version_with_a_mask_per_sample(
     size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    monkeypatch.setattr(chunks, "MAX_SCORES", max_scores)
     torch.manual_seed(0)
     features = torch.randn(5, 5, *size)
     empty_and_full = torch.stack([torch.zeros(1, 48, 48), torch.ones(1, 48, 48)])
@@ -93,7 +93,7 @@ def test_contextual_attention_against_a_literal_version_with_a_mask_per_sample(
 def test_gradient_of_contextual_attention_is_the_literal_versions(
     size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    monkeypatch.setattr(chunks, "MAX_SCORES", max_scores)
     torch.manual_seed(0)
     features = torch.randn(3, 4, *size, dtype=torch.float64)
     mask = F.interpolate(irregular_masks(48), (4 * size[0], 4 * size[1]), mode="nearest").double()
@@ -126,7 +126,7 @@ def test_fusion_adds_the_neighbours_along_rows_then_along_columns(
     size: tuple[int, int], max_scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The definition, position by position: who comes before and after whom in reading order, then in column order."""
-    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    monkeypatch.setattr(chunks, "MAX_SCORES", max_scores)
     torch.manual_seed(0)
     height, width = size
     deep = torch.randn(1, 3, *size)
@@ -163,7 +163,7 @@ def test_no_tensor_of_a_large_map_is_as_large_as_its_scores() -> None:
     """Of a 512 px picture the map is 128x128 and compared at 64x64: 16.8 million scores."""
     with LargestTensor() as largest, torch.inference_mode():
         contextual_attention(torch.randn(2, 2, 128, 128), torch.zeros(2, 1, 512, 512), 10.0)
-    assert attention.MAX_SCORES / 2 < largest.num_elements < 1.5 * attention.MAX_SCORES
+    assert chunks.MAX_SCORES / 2 < largest.num_elements < 1.5 * chunks.MAX_SCORES
 
 
 def test_attention_without_any_valid_place_is_finite() -> None:

@@ -21,13 +21,14 @@ def ablation() -> Config:
         return config_from_mapping(Config, profile.resolved("ablation", read_yaml(ROOT / "params.yaml")))
 
 
-BY_FEATURES = {"affinity": "cosine", "patch_sizes": [3, 3], "valid_threshold": 0.12}
-"""Comparing learned features takes other patches and another threshold than comparing pictures."""
+FEATURES = {"affinity": "cosine", "patch_sizes": [3, 3], "valid_threshold": 0.12}
+"""What comes with comparing features."""
+PAPER = FEATURES | {"full_resolution": False, "fills": ["features"]}
 CHANGES = {
-    "no_full_resolution": {"full_resolution": False, "fills": ["features"]} | BY_FEATURES,
-    "features_only": {"fills": ["features"]} | BY_FEATURES,
+    "no_full_resolution": PAPER,
+    "features_only": FEATURES | {"fills": ["features"]},
     "picture_only": {"fills": ["picture"]},
-    "no_coherence": BY_FEATURES,
+    "no_coherence": FEATURES,
     "carried": {"finest_attention": 2},
     "sharper": {"softmax_scale": 1000.0},
     "smoother": {"softmax_scale": 10.0},
@@ -35,8 +36,7 @@ CHANGES = {
     "no_pyramid_loss": {"pyramid_weight": 0.0},
     "no_adversarial_loss": {"adversarial_weight": 0.0},
     "texture_counts": {"hole_cell_px": 1},
-    "released_mode": {"full_resolution": False, "fills": ["features"], "attention_mode": "released", "softmax_scale": 10.0}
-    | BY_FEATURES,
+    "released_mode": PAPER | {"attention_mode": "released", "softmax_scale": 10.0},
 }
 
 

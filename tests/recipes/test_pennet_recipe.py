@@ -6,7 +6,7 @@ from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss
 from pennet.recipes.pennet import PENNetRecipe
 from pennet.recipes.updates import ScheduledOptimizer
-from tests.configs import small_recipe
+from tests.configs import COPYING, small_recipe
 
 CPU = torch.device("cpu")
 STEPS = 4
@@ -19,8 +19,9 @@ def make_batch(size: int = 48) -> Batch:
     return Batch(torch.rand(2, 3, size, size) * 2 - 1, mask)
 
 
-def test_update_reports_the_weighted_sum_of_its_losses() -> None:
-    config = small_recipe()
+@pytest.mark.parametrize("changes", [{}, COPYING], ids=["features", "picture"])
+def test_update_reports_the_weighted_sum_of_its_losses(changes: dict) -> None:
+    config = small_recipe(**changes)
     losses = PENNetRecipe(config, 48, STEPS, CPU, False).update(make_batch())
     expected = (
         config.hole_weight * losses["hole_l1"]
@@ -39,6 +40,32 @@ def test_updates_lower_the_loss_of_a_batch() -> None:
     for _ in range(30):
         last = recipe.update(batch)["hole_l1"]
     assert last < 0.8 * first
+
+
+def test_a_generator_that_copies_starts_from_its_copy_and_leaves_it() -> None:
+    """The first prediction is the copy, whatever the drawn weights; the first update changes it in the hole alone."""
+    torch.manual_seed(0)
+    recipe, batch = PENNetRecipe(small_recipe(**COPYING), 48, STEPS, CPU, False), make_batch()
+    with torch.inference_mode():
+        first = recipe.generator(batch.image, batch.mask).image
+        copy = recipe.generator._filled_pyramid(batch.image, batch.mask, None)[0]["picture"].values
+    assert torch.equal(first, copy)
+    recipe.update(batch)
+    with torch.inference_mode():
+        second = recipe.generator(batch.image, batch.mask).image
+    assert torch.equal((second != first).any(dim=1), batch.mask[:, 0] > 0)
+
+
+def test_a_generator_that_copies_learns_what_to_add() -> None:
+    """To a hole whose truth is nowhere to copy from."""
+    torch.manual_seed(0)
+    changes = COPYING | {"adversarial_weight": 0.0, "lr_milestones": []}
+    recipe, batch = PENNetRecipe(small_recipe(**changes), 48, STEPS, CPU, False), make_batch()
+    batch = Batch(torch.where(batch.mask > 0, 0.8, torch.linspace(-0.8, 0, 48)).expand(2, 3, 48, 48), batch.mask)
+    first = recipe.update(batch)["hole_l1"]
+    for _ in range(30):
+        last = recipe.update(batch)["hole_l1"]
+    assert last < 0.5 * first
 
 
 def test_no_adversarial_weight_trains_no_discriminator() -> None:

@@ -32,11 +32,13 @@ train = TrainConfig(steps=steps, minutes=0.0, batch_size=3, ema_decay=0.9, mixed
                     sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
 recipe = PENNetConfig(method="pennet", training_mask="rotated_square", num_levels=3, base_width=4,
                       attention_mode="paper", attention_levels="all",
-                      affinity="cosine", softmax_scale=10.0, valid_threshold=0.1, dilations=[1, 2],
+                      full_resolution=True, fills=["features", "picture"], affinity="picture", patch_sizes=[5, 3],
+                      finest_attention=1, softmax_scale=100.0, valid_threshold=0.0, dilations=[1, 2],
                       discriminator_width=4, discriminator_strides=[2, 2, 2, 1],
                       initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,
-                      valid_weight=1.0, pyramid_weight=0.5, learning_rate=1e-3, discriminator_learning_rate=1e-3,
-                      adam_betas=[0.5, 0.999], lr_milestones=[0.4, 0.7], lr_decay_factor=0.5)
+                      hole_cell_px=1, valid_weight=1.0, pyramid_weight=0.5, learning_rate=1e-3,
+                      discriminator_learning_rate=1e-3, adam_betas=[0.5, 0.999],
+                      lr_milestones=[0.4, 0.7], lr_decay_factor=0.5)
 torch.set_num_threads(1)
 seed_everything(seed)
 images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
