@@ -21,14 +21,13 @@ def ablation() -> Config:
         return config_from_mapping(Config, profile.resolved("ablation", read_yaml(ROOT / "params.yaml")))
 
 
-FEATURES = {"affinity": "cosine", "patch_sizes": [3, 3], "valid_threshold": 0.12}
-"""What comes with comparing features."""
-PAPER = FEATURES | {"full_resolution": False, "fills": ["features"]}
+BY_FEATURES = {"affinity": "cosine", "patch_sizes": [3, 3], "valid_threshold": 0.12}
+"""Comparing learned features takes other patches and another threshold than comparing pictures."""
 CHANGES = {
-    "no_full_resolution": PAPER,
-    "features_only": FEATURES | {"fills": ["features"]},
+    "no_full_resolution": {"full_resolution": False, "fills": ["features"]} | BY_FEATURES,
+    "features_only": {"fills": ["features"]} | BY_FEATURES,
     "picture_only": {"fills": ["picture"]},
-    "no_coherence": FEATURES,
+    "no_coherence": BY_FEATURES,
     "carried": {"finest_attention": 2},
     "sharper": {"softmax_scale": 1000.0},
     "smoother": {"softmax_scale": 10.0},
@@ -36,7 +35,8 @@ CHANGES = {
     "no_pyramid_loss": {"pyramid_weight": 0.0},
     "no_adversarial_loss": {"adversarial_weight": 0.0},
     "texture_counts": {"hole_cell_px": 1},
-    "released_mode": PAPER | {"attention_mode": "released", "softmax_scale": 10.0},
+    "released_mode": {"full_resolution": False, "fills": ["features"], "attention_mode": "released", "softmax_scale": 10.0}
+    | BY_FEATURES,
 }
 
 
