@@ -50,6 +50,8 @@ RUN_HERE = {
     "make profile PROFILE=paper",
     ".venv/bin/pennet mask free_form mask.png --height 480 --width 640",
     ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet/seed-2019",
+    ".venv/bin/pennet inpaint photo.png mask.png crisp.png --model models/terrain/pennet/seed-2019"
+    " --sharpness 1000 --sources sources.png",
     ".venv/bin/pennet pack photos mine.zip",
     ".venv/bin/pennet evaluate truth results --masks masks --json results.json",
 }

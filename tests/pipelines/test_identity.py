@@ -64,7 +64,7 @@ def test_identity_is_readable_and_holds_all_that_decides(identities) -> None:
     identity = before["pennet"]
     assert identity["train.steps"] == "4"
     assert identity["recipe.num_levels"] == "3"
-    assert identity["recipe.training_mask"] == "rotated_square"
+    assert identity["recipe.training_mask"] == "many_sizes"
     assert identity["prepare.image_size_px"] == "48"
     assert identity["numerics.num_threads"] == "1"
     assert identity["numerics.torch"]
