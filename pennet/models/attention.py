@@ -91,23 +91,28 @@ def fill_holes(
 
     query_rows, key_rows, bias = _comparable(compared, kernel_size, affinity, queries, keys, is_key)
     bias = (bias * softmax_scale).masked_fill(~is_key, PADDING)[:, None]
-    strides = [values.shape[-1] // width for values, _ in maps]
-    copies = [_taken(_with_ones(values), keys, width, n + 2, n) for (values, _), n in zip(maps, strides, strict=True)]
+    by_stride: dict[int, list[int]] = {}
+    for i, (values, _) in enumerate(maps):
+        by_stride.setdefault(values.shape[-1] // width, []).append(i)
+    copies = [
+        _taken(_with_ones([maps[i].values for i in members]), keys, width, n + 2, n) for n, members in by_stride.items()
+    ]
     found = _attend(query_rows * softmax_scale, key_rows, bias, torch.cat(copies, dim=2))
 
-    filled = []
+    filled = [values for values, _ in maps]
     starved = ~is_valid.any(dim=1)[:, None, None, None]
-    found = found.split([c.shape[2] for c in copies], dim=2)
-    for (values, hole), n, patches in zip(maps, strides, found, strict=True):
+    for (n, members), patches in zip(by_stride.items(), found.split([c.shape[2] for c in copies], dim=2), strict=True):
         # Only the hole's positions are read, and only patches of queries cover them.
-        pasted = _pasted(patches, queries, values.shape, width, n)
-        filled.append(torch.where(hole & ~starved, pasted[:, :-1] / pasted[:, -1:].clamp_min(1e-8), values))
+        pasted = _pasted(patches, queries, (n * height, n * width), width, n)
+        mean = pasted[:, :-1] / pasted[:, -1:].clamp_min(1e-8)
+        for i, part in zip(members, mean.split([maps[i].values.shape[1] for i in members], dim=1), strict=True):
+            filled[i] = torch.where(maps[i].hole & ~starved, part, maps[i].values)
     return filled
 
 
-def _with_ones(values: Tensor) -> Tensor:
-    """One more plane, of ones: copied and pasted with the others, it counts how often a position was covered."""
-    return torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
+def _with_ones(maps: Sequence[Tensor]) -> Tensor:
+    """Maps of one size and a plane of ones, which, copied and pasted with them, counts how often a position was covered."""
+    return torch.cat([*maps, torch.ones_like(maps[0][:, :1])], dim=1)
 
 
 def _pixels(places: Tensor, width: int, side: int, stride: int, padded: tuple[int, int]) -> Tensor:
@@ -133,14 +138,14 @@ def _taken(values: Tensor, places: Tensor, width: int, side: int, stride: int) -
     return padded.flatten(0, 2).index_select(0, pixels.flatten()).view(*places.shape, -1)
 
 
-def _pasted(patches: Tensor, places: Tensor, shape: torch.Size, width: int, stride: int) -> Tensor:
-    """The sum of patches of stride + 2 pixels on an empty map: (B, n, side² (D + 1)), (B, n) -> (B, D + 1, H, W)."""
-    batch, channels, height, map_width = shape
-    padded = height + 2, map_width + 2
+def _pasted(patches: Tensor, places: Tensor, size: tuple[int, int], width: int, stride: int) -> Tensor:
+    """The sum of patches of stride + 2 pixels on an empty map: (B, n, side² D), (B, n) -> (B, D, H, W)."""
+    padded = size[0] + 2, size[1] + 2
+    channels = patches.shape[2] // (stride + 2) ** 2
     pixels = _pixels(places, width, stride + 2, stride, padded)
-    canvas = patches.new_zeros(batch * padded[0] * padded[1], channels + 1)
-    canvas = canvas.index_add(0, pixels.flatten(), patches.reshape(-1, channels + 1))
-    return canvas.view(batch, *padded, -1)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
+    canvas = patches.new_zeros(len(patches) * padded[0] * padded[1], channels)
+    canvas = canvas.index_add(0, pixels.flatten(), patches.reshape(-1, channels))
+    return canvas.view(len(patches), *padded, channels)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
 
 def _packed(*chosen: Tensor) -> list[tuple[Tensor, Tensor]]:
