@@ -98,8 +98,8 @@ SPACES: Mapping[str, Space] = {
         **COMMON,
         "softmax_scale": OneOf((30.0, 100.0, 300.0)),
         "finest_attention": OneOf((1, 2)),
+        "middle_weight": OneOf((1.0, 2.0, 4.0)),
         "discriminator_strides": OneOf(([2, 2, 2, 1], [2, 2, 1, 1], [2, 1, 1, 1])),
-        "valid_weight": OneOf((1.0, 4.0, 8.0)),
         "hole_weight": OneOf((3.0, 6.0, 12.0)),
     },
     "ca": {

@@ -14,6 +14,7 @@ COPYING: dict[str, Any] = {
     "fills": ["features", "picture"],
     "affinity": "picture",
     "patch_sizes": [5, 3],
+    "middle_weight": 2.0,
     "softmax_scale": 100.0,
     "valid_threshold": 0.0,
 }
@@ -33,6 +34,7 @@ def small_recipe(**changes: Any) -> PENNetConfig:
         "affinity": "cosine",
         "patch_sizes": [1, 3],
         "finest_attention": 1,
+        "middle_weight": 1.0,
         "softmax_scale": 10.0,
         "valid_threshold": 0.1,
         "dilations": [1, 2],

@@ -52,3 +52,12 @@ def make(folder: Path, *arguments: str, timeout: float = 300) -> subprocess.Comp
         timeout=timeout,
         check=False,
     )
+
+
+@pytest.fixture
+def copies_as_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEN-Net leaves the light of its copies as it is: a copied pixel is then its source, bit for bit."""
+    monkeypatch.setattr(
+        "pennet.models.pennet.without_seam",
+        lambda picture, copied: picture._replace(values=copied.values.where(picture.hole, picture.values)),
+    )

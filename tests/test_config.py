@@ -167,7 +167,7 @@ def test_integer_is_accepted_where_a_float_is_meant(values: dict[str, Any]) -> N
 
 COPIES = {"full_resolution": True, "fills": ["features", "picture"], "affinity": "picture", "patch_sizes": [7, 5]}
 PAPER = {"full_resolution": False, "fills": ["features"], "affinity": "cosine", "patch_sizes": [1, 3]}
-RELEASED = PAPER | {"attention_mode": "released"}
+RELEASED = PAPER | {"attention_mode": "released", "middle_weight": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,8 @@ RELEASED = PAPER | {"attention_mode": "released"}
             "fills: ['picture'] can hold picture only with attention_mode: paper",
         ),
         (RELEASED, {"finest_attention": 2}, "finest_attention: 2 must be 1 with attention_mode: released"),
+        (RELEASED, {"middle_weight": 2.0}, "middle_weight: 2.0 must be 1 with attention_mode: released"),
+        (COPIES, {"middle_weight": 0.5}, "middle_weight: 0.5 must be greater than or equal to 1"),
     ],
 )
 def test_what_attention_cannot_do_is_one_problem(

@@ -53,7 +53,9 @@ def planted(height: int = 64, width: int = 64) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 67)])
 @pytest.mark.parametrize("finest", [1, 2])
-def test_sources_are_where_the_hole_was_really_copied_from(size: tuple[int, int], finest: int) -> None:
+def test_sources_are_where_the_hole_was_really_copied_from(
+    size: tuple[int, int], finest: int, copies_as_they_stand: None
+) -> None:
     image, mask = planted(*size)
     generator = built(dataclasses.replace(COPYING, finest_attention=finest))
     sources = find_sources(generator, np.where(mask[..., None] > 0, np.uint8(0), image), mask)

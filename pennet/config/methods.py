@@ -65,6 +65,7 @@ BEFORE: dict[str, dict[str, Any]] = {
         "fills": ["features"],
         "patch_sizes": [1, 3],
         "finest_attention": 1,
+        "middle_weight": 1.0,
         "hole_cell_px": 1,
     },
     "ca": {"training_mask": "jittered_box"},

@@ -35,6 +35,8 @@ class PENNetConfig(MethodConfig):
     """Sides of the compared patches, odd: at the deepest transfer and at all others; [1, 3] in the release."""
     finest_attention: PositiveInt
     """The finest scale whose patches are compared; scales above it are filled with its attention. 1 is the paper's."""
+    middle_weight: Annotated[float, Field(ge=1)]
+    """What the middle of a copied patch counts beside its margin of 1 px, where copies overlap; 1 is the paper's."""
     softmax_scale: PositiveFloat
     """Inverse temperature of the attention softmax."""
     valid_threshold: Ratio
@@ -81,6 +83,7 @@ class PENNetConfig(MethodConfig):
             yield self.affinity == "cosine", "affinity", "needs attention_mode: paper"
             yield not copies, "fills", "can hold picture only with attention_mode: paper"
             yield self.finest_attention == 1, "finest_attention", "must be 1 with attention_mode: released"
+            yield self.middle_weight == 1, "middle_weight", "must be 1 with attention_mode: released"
         else:
             yield copies or self.affinity != "picture", "affinity", "can be picture only where fills holds picture"
 

@@ -3,7 +3,7 @@
 Two exact evaluations of the Attention Transfer Network's operation (Zeng et al., section 3.2), one per mode: `paper` here,
 `released` in `released_attention.py`. A *deep* map (B, C, h, w) decides the likeness of positions; a *shallow* map
 (B, D, n h, n w), n = 2 in the paper, is rebuilt from its own patches of n + 2 (stride n, padding 1), weighted by that
-likeness; where patches overlap, they are averaged.
+likeness; where patches overlap, they are averaged, each with more weight in its middle if so wished.
 
 Neither ever holds the h·w x h·w score matrix of a large map, with or without gradients: queries go in chunks of at most
 `max_scores` scores, or of one line where a line has more.
@@ -48,6 +48,7 @@ def fill_holes(
     softmax_scale: float,
     valid_threshold: float,
     affinity: Affinity,
+    middle_weight: float = 1.0,
 ) -> list[Tensor]:
     """Fills the holes of maps with what attention finds outside them: likeness is decided once, for all of them.
 
@@ -64,6 +65,8 @@ def fill_holes(
             the valid patches, which keeps the same temperature useful; or `picture`, minus the mean squared distance of
             the patch's pixels in units of the known pixels' variance, where pixels that were filled count
             `FILLED_WEIGHT`, so that what is known around a hole decides and neighbours that were filled together agree.
+        middle_weight: what a line or column of a patch counts where patches overlap, beside the outermost ones, which count
+            1. With 1 all count the same, the paper's; more averages less where neighbours copy from different places.
 
     Returns:
         The maps, filled. A sample without any valid position keeps its maps.
@@ -72,6 +75,7 @@ def fill_holes(
         completion (Wexler et al. 2007).
     Deviation: the paper does not say how its mask is scaled. Here a patch is valid by area coverage with a threshold. The
         paper divides overlaps by 4; here by the weight that was really pasted, so that a constant map stays constant.
+        `middle_weight` is ours.
     """
     height, width = compared.values.shape[-2:]
     copied = F.avg_pool2d(F.adaptive_avg_pool2d(mask, (2 * height, 2 * width)), 4, 2, 1, count_include_pad=False)
@@ -103,11 +107,17 @@ def fill_holes(
     starved = ~is_valid.any(dim=1)[:, None, None, None]
     for (n, members), patches in zip(by_stride.items(), found.split([c.shape[2] for c in copies], dim=2), strict=True):
         # Only the hole's positions are read, and only patches of queries cover them.
-        pasted = _pasted(patches, queries, (n * height, n * width), width, n)
+        pasted = _pasted(patches * _window(n, middle_weight, patches), queries, (n * height, n * width), width, n)
         mean = pasted[:, :-1] / pasted[:, -1:].clamp_min(1e-8)
         for i, part in zip(members, mean.split([maps[i].values.shape[1] for i in members], dim=1), strict=True):
             filled[i] = torch.where(maps[i].hole & ~starved, part, maps[i].values)
     return filled
+
+
+def _window(stride: int, middle_weight: float, like: Tensor) -> Tensor:
+    """Weights of a patch's stride + 2 lines times those of its columns, one for each of its values: (1, 1, side² D)."""
+    line = F.pad(like.new_full((stride,), middle_weight), (1, 1), value=1.0)
+    return torch.outer(line, line).flatten().repeat_interleave(like.shape[2] // (stride + 2) ** 2)[None, None]
 
 
 def _with_ones(maps: Sequence[Tensor]) -> Tensor:

@@ -22,6 +22,7 @@ from pennet.compositing import fill_hole
 from pennet.models.attention import Affinity, Holed, fill_holes
 from pennet.models.output import GeneratorOutput
 from pennet.models.released_attention import rebuild_everywhere
+from pennet.models.seamless import with_border, without_seam
 from pennet.models.smooth import smooth_fill
 from pennet.models.sources import copied_from
 from pennet.models.upsampling import double
@@ -86,7 +87,7 @@ class AttentionTransferNetwork(nn.Module):
         dilations: dilation of the parallel refining convolutions; empty for none. They share the channels, the first ones
             with one more where the shares are not even.
         mode: `paper` or `released`, see `pennet.models.attention`.
-        softmax_scale, valid_threshold, affinity: see `fill_holes`.
+        softmax_scale, valid_threshold, affinity, middle_weight: see `fill_holes`.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class AttentionTransferNetwork(nn.Module):
         softmax_scale: float,
         valid_threshold: float,
         affinity: Affinity,
+        middle_weight: float,
     ):
         super().__init__()
         self.kernel_size = kernel_size
@@ -105,6 +107,7 @@ class AttentionTransferNetwork(nn.Module):
         self.softmax_scale = softmax_scale
         self.valid_threshold = valid_threshold
         self.affinity = affinity
+        self.middle_weight = middle_weight
         self.refine = nn.ModuleList(
             nn.Conv2d(channels, (channels + len(dilations) - 1 - i) // len(dilations), 3, padding=d, dilation=d)
             for i, d in enumerate(dilations)
@@ -120,7 +123,16 @@ class AttentionTransferNetwork(nn.Module):
             if self.mode == "released":
                 return [rebuild_everywhere(values, deep, mask, self.kernel_size, softmax_scale) for values, _ in maps]
             compared = Holed(deep, compared.hole)
-            return fill_holes(maps, compared, mask, self.kernel_size, softmax_scale, self.valid_threshold, self.affinity)
+            return fill_holes(
+                maps,
+                compared,
+                mask,
+                self.kernel_size,
+                softmax_scale,
+                self.valid_threshold,
+                self.affinity,
+                self.middle_weight,
+            )
 
     def forward(self, filled: Tensor) -> Tensor:
         """Refines a filled map: (B, D, h, w) -> the same."""
@@ -186,6 +198,7 @@ class PENNet(nn.Module):
             in the original.
         finest_attention: the finest scale whose patches are compared. 1 compares at every scale, as the paper does; 2
             carries the attention of scale 2 up to the scales 1 and 0, which copies cells of 4 px as they stand.
+        middle_weight: what the middle of a copied patch counts beside its margin, where copies overlap (`paper` mode).
     """
 
     def __init__(
@@ -202,6 +215,7 @@ class PENNet(nn.Module):
         fills: Sequence[Filled] = ("features",),
         patch_sizes: Sequence[int] = (1, 3),
         finest_attention: int = 1,
+        middle_weight: float = 1.0,
     ):
         super().__init__()
         channels = scale_channels(num_levels, base_width, full_resolution)
@@ -228,6 +242,7 @@ class PENNet(nn.Module):
                     softmax_scale=softmax_scale,
                     valid_threshold=valid_threshold,
                     affinity=affinity,
+                    middle_weight=middle_weight,
                 )
             )
         self.decoder = MultiScaleDecoder(channels, full_resolution, "picture" in fills)
@@ -248,6 +263,7 @@ class PENNet(nn.Module):
             fills=config.fills,
             patch_sizes=config.patch_sizes,
             finest_attention=config.finest_attention,
+            middle_weight=config.middle_weight,
         )
 
     def start_from_copy(self) -> None:
@@ -320,10 +336,12 @@ class PENNet(nn.Module):
             deep_scale = self.shallowest + i + 1
             if deep_scale >= self.finest_attention:
                 served = pyramid[: i + 1] if deep_scale == self.finest_attention else pyramid[i : i + 1]
-                wanted = [scale[name] for scale in served for name in self.fills]
-                filled = iter(transfer.fill(wanted, pyramid[i + 1][self.compares], mask, sharpness))
-                for scale in served:
-                    scale.update({name: scale[name]._replace(values=next(filled)) for name in self.fills})
+                places = [(scale, name) for scale in served for name in self.fills]
+                wanted = [with_border(scale[name]) if name == "picture" else scale[name] for scale, name in places]
+                filled = transfer.fill(wanted, pyramid[i + 1][self.compares], mask, sharpness)
+                for (scale, name), asked, values in zip(places, wanted, filled, strict=True):
+                    copied = asked._replace(values=values)
+                    scale[name] = without_seam(scale[name], copied) if name == "picture" else copied
             features = pyramid[i]["features"]
             pyramid[i]["features"] = features._replace(values=transfer(features.values))
         return pyramid

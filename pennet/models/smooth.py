@@ -18,13 +18,14 @@ def smooth_fill(image: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (B, 3, H, W). A picture without any known pixel comes back as 0.
 
-    Source: Gortler et al., The Lumigraph, 1996, section 3.5 (pull-push), without its weights' saturation.
+    Source: Gortler et al., The Lumigraph, 1996, section 3.5 (pull-push). A cell's weight saturates at half a cell of known
+        pixels, so that a line of them through a cell counts as much there as a known cell.
     """
     return _pull_push(fill_hole(image, mask, 0.0), 1 - mask)
 
 
 def _pull_push(image: Tensor, known: Tensor) -> Tensor:
-    """(B, 3, H, W) and the share of each cell that is known, (B, 1, H, W) in [0, 1]; unknown cells are 0."""
+    """(B, 3, H, W) and the weight of what is known of each cell, (B, 1, H, W) in [0, 1]; unknown cells are 0."""
     height, width = image.shape[-2:]
     if height % 2 or width % 2:
         total = known.sum(dim=(2, 3), keepdim=True)
@@ -32,5 +33,7 @@ def _pull_push(image: Tensor, known: Tensor) -> Tensor:
         return known * image + (1 - known) * mean
     share = F.avg_pool2d(known, 2)
     average = F.avg_pool2d(image * known, 2) / share.clamp_min(1e-20)
-    coarse = F.interpolate(_pull_push(average, share), scale_factor=2, mode="bilinear", align_corners=False)
+    coarse = F.interpolate(
+        _pull_push(average, (2 * share).clamp(max=1)), scale_factor=2, mode="bilinear", align_corners=False
+    )
     return known * image + (1 - known) * coarse

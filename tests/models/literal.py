@@ -36,7 +36,14 @@ def holes() -> dict[str, Tensor]:
 
 
 def literal_fill(
-    maps: list[Holed], compared: Holed, mask: Tensor, k: int, scale: float, threshold: float, affinity: str
+    maps: list[Holed],
+    compared: Holed,
+    mask: Tensor,
+    k: int,
+    scale: float,
+    threshold: float,
+    affinity: str,
+    middle: float = 1.0,
 ) -> list[Tensor]:
     """Arguments and result as of `fill_holes`, by its definition."""
     results = [values.clone() for values, _ in maps]
@@ -54,9 +61,12 @@ def literal_fill(
                 n = values.shape[-1] // width
                 wide, there = F.pad(values[b], (1,) * 4), F.pad(torch.ones_like(values[b, :1]), (1,) * 4)
                 here = _window(p, width, n)
+                counts = torch.full((n + 2, n + 2), middle * middle, dtype=torch.float64)
+                counts[0], counts[-1], counts[:, 0], counts[:, -1] = (middle,) * 4
+                counts[[0, 0, -1, -1], [0, -1, 0, -1]] = 1.0
                 for weight, q in zip(weights, keys, strict=True):
-                    canvas[here] += weight * wide[_window(q, width, n)]
-                    cover[here] += weight * there[_window(q, width, n)]
+                    canvas[here] += weight * counts * wide[_window(q, width, n)]
+                    cover[here] += weight * counts * there[_window(q, width, n)]
         for (values, hole), canvas, cover, result in zip(maps, canvases, covered, results, strict=True):
             mean = canvas[:, 1:-1, 1:-1] / cover[:, 1:-1, 1:-1]
             result[b] = torch.where(hole[b], mean, values[b])

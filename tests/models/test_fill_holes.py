@@ -29,15 +29,15 @@ def all_holes() -> Tensor:
 
 @every_affinity
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
-@pytest.mark.parametrize("max_scores", [1, 10**9])
+@pytest.mark.parametrize(("max_scores", "middle_weight"), [(1, 1.0), (10**9, 1.0), (10**9, 3.0)])
 def test_maps_are_filled_as_the_equations_say(
-    kernel_size: int, affinity: str, max_scores: int, monkeypatch: pytest.MonkeyPatch
+    kernel_size: int, affinity: str, max_scores: int, middle_weight: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "MAX_SCORES", max_scores)
     mask = torch.cat([holes()["edge"], holes()["irregular"]])
     maps, compared = example(mask)
-    ours = fill_holes(maps, compared, mask, kernel_size, 10.0, 0.1, affinity)
-    expected = literal_fill(maps, compared, mask, kernel_size, 10.0, 0.1, affinity)
+    ours = fill_holes(maps, compared, mask, kernel_size, 10.0, 0.1, affinity, middle_weight)
+    expected = literal_fill(maps, compared, mask, kernel_size, 10.0, 0.1, affinity, middle_weight)
     assert not torch.equal(expected[0], maps[0].values)
     torch.testing.assert_close(ours, expected, atol=1e-10, rtol=0)
 
@@ -68,6 +68,7 @@ def test_a_batch_of_holes_is_filled_as_each_of_them_alone(affinity: str) -> None
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
 def test_a_constant_map_stays_constant(kernel_size: int, threshold: float, affinity: str) -> None:
     assert largest_change_of_a_constant_map(kernel_size, threshold, affinity) < 1e-5
+    assert largest_change_of_a_constant_map(kernel_size, threshold, affinity, middle_weight=3.0) < 1e-5
 
 
 def test_overlaps_divided_by_four_would_darken_a_constant_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,11 +83,11 @@ def test_overlaps_divided_by_four_would_darken_a_constant_map(monkeypatch: pytes
     assert largest_change_of_a_constant_map(3, 0.1, "cosine") > 0.01
 
 
-def largest_change_of_a_constant_map(kernel_size: int, threshold: float, affinity: str) -> float:
+def largest_change_of_a_constant_map(kernel_size: int, threshold: float, affinity: str, middle_weight: float = 1.0) -> float:
     mask = all_holes().float()
     maps = [holed(torch.tensor([0.7, -3.0]).view(1, 2, 1, 1).expand(len(mask), 2, 8 * n, 8 * n), mask) for n in (2, 4)]
     compared = holed(random_map(len(mask), 4, 8, 0).float(), mask)
-    filled = fill_holes(maps, compared, mask, kernel_size, 10.0, threshold, affinity)
+    filled = fill_holes(maps, compared, mask, kernel_size, 10.0, threshold, affinity, middle_weight)
     return max(float((ours - values).abs().max()) for ours, (values, _) in zip(filled, maps, strict=True))
 
 

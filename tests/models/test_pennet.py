@@ -158,7 +158,7 @@ def flat_grey_filled_by(mode: str, masks: torch.Tensor) -> tuple[torch.Tensor, i
     least, num_starved = torch.tensor(1.0), 0
     side = masks.shape[-1]
     for scale, kernel_size in ((5, 1), (4, 3)):
-        transfer = AttentionTransferNetwork(4, kernel_size, (), mode, 10.0, 0.1, "cosine")
+        transfer = AttentionTransferNetwork(4, kernel_size, (), mode, 10.0, 0.1, "cosine", 1.0)
         shallow = torch.ones(len(masks), 4, side >> scale, side >> scale)
         deep = torch.rand(len(masks), 4, side >> scale + 1, side >> scale + 1) + 0.1
         (filled,) = transfer.fill([holed(shallow, masks)], holed(deep, masks), masks)

@@ -29,6 +29,7 @@ CHANGES = {
     "picture_only": {"fills": ["picture"]},
     "no_coherence": BY_FEATURES,
     "carried": {"finest_attention": 2},
+    "even_overlaps": {"middle_weight": 1.0},
     "sharper": {"softmax_scale": 1000.0},
     "smoother": {"softmax_scale": 10.0},
     "no_attention": {"attention_levels": "none"},
@@ -36,6 +37,7 @@ CHANGES = {
     "no_adversarial_loss": {"adversarial_weight": 0.0},
     "texture_counts": {"hole_cell_px": 1},
     "released_mode": {"full_resolution": False, "fills": ["features"], "attention_mode": "released", "softmax_scale": 10.0}
+    | {"middle_weight": 1.0}
     | BY_FEATURES,
 }
 

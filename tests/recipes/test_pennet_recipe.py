@@ -49,7 +49,7 @@ def test_a_generator_that_copies_starts_from_its_copy_and_leaves_it() -> None:
     with torch.inference_mode():
         first = recipe.generator(batch.image, batch.mask).image
         copy = recipe.generator._filled_pyramid(batch.image, batch.mask, None)[0]["picture"].values
-    assert torch.equal(first, copy)
+    assert torch.equal(first, copy.clamp(-1, 1))
     recipe.update(batch)
     with torch.inference_mode():
         second = recipe.generator(batch.image, batch.mask).image

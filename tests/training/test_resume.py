@@ -33,7 +33,7 @@ train = TrainConfig(steps=steps, minutes=0.0, batch_size=3, ema_decay=0.9, mixed
 recipe = PENNetConfig(method="pennet", training_mask="rotated_square", num_levels=3, base_width=4,
                       attention_mode="paper", attention_levels="all",
                       full_resolution=True, fills=["features", "picture"], affinity="picture", patch_sizes=[5, 3],
-                      finest_attention=1, softmax_scale=100.0, valid_threshold=0.0, dilations=[1, 2],
+                      finest_attention=1, middle_weight=2.0, softmax_scale=100.0, valid_threshold=0.0, dilations=[1, 2],
                       discriminator_width=4, discriminator_strides=[2, 2, 2, 1],
                       initialisation="kaiming", adversarial_loss="hinge", adversarial_weight=0.1, hole_weight=6.0,
                       hole_cell_px=1, valid_weight=1.0, pyramid_weight=0.5, learning_rate=1e-3,
