@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from benchmarks import search
-from benchmarks.search import Candidate, OneOf, Search, Times, candidates, ranked, read_pictures
+from benchmarks.search import Search, ranked, read_pictures
+from benchmarks.search_space import COMMON, SPACES, Candidate, OneOf, Times, candidates
 from pennet.config import MasksConfig, MethodConfig, RuntimeConfig
 from pennet.data.dataset import InpaintingDataset
 from pennet.errors import UserError
@@ -64,14 +65,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_every_learned_method_has_a_space_of_its_own_settings() -> None:
-    assert set(search.SPACES) == set(learned_methods())
+    assert set(SPACES) == set(learned_methods())
     config = load_params(ROOT / "params.yaml")
-    for method, space in search.SPACES.items():
+    for method, space in SPACES.items():
         assert set(space) <= set(Candidate(config.recipes[method], config.train).settings())
-        assert set(search.COMMON) < set(space)
+        assert set(COMMON) < set(space)
 
 
-@pytest.mark.parametrize("method", sorted(search.SPACES))
+@pytest.mark.parametrize("method", sorted(SPACES))
 def test_draws_repeat_differ_and_stay_in_the_space(method: str) -> None:
     config = load_params(ROOT / "params.yaml")
     start = Candidate(config.recipes[method], config.train)
@@ -84,7 +85,7 @@ def test_draws_repeat_differ_and_stay_in_the_space(method: str) -> None:
     for candidate in drawn:
         for key, value in candidate.settings().items():
             if value != before[key]:
-                choices = search.SPACES[method][key]
+                choices = SPACES[method][key]
                 if isinstance(choices, Times):
                     assert any(value == pytest.approx(before[key] * factor) for factor in choices.factors)
                 else:
@@ -96,7 +97,7 @@ def test_what_the_configuration_refuses_is_drawn_again(monkeypatch: pytest.Monke
     start = Candidate(config.recipes["pennet"], config.train)
     # 9 scales are none of 3, 4 levels need a multiple of 16 px, and no average keeps all of itself.
     space = {"finest_attention": OneOf((2, 9)), "num_levels": OneOf((3, 4)), "ema_decay": OneOf((0.5, 1.0))}
-    monkeypatch.setitem(search.SPACES, "pennet", space)
+    monkeypatch.setitem(SPACES, "pennet", space)
     drawn = candidates(start, 72, 0, 4)
     combinations = {(c.settings()["finest_attention"], c.recipe.num_levels, c.train.ema_decay) for c in drawn}
     assert combinations == {(finest, 3, decay) for finest in (1, 2) for decay in (0.99, 0.5)}
