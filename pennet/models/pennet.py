@@ -182,23 +182,9 @@ class MultiScaleDecoder(nn.Module):
 class PENNet(nn.Module):
     """The generator.
 
-    Args:
-        num_levels: L, the scales of the encoder; 6 in the release. Sides must divide by 2**L.
-        base_width: c, the channels of scale 1; 32 in the release.
-        attention_mode: `paper` fills holes only; `released` repeats the authors' code.
-        attention_levels: where to transfer attention: at all scales, the deepest only, or none (a plain U-Net).
-        affinity: likeness of patches in `paper` mode; `picture` needs a filled picture.
-        softmax_scale: inverse temperature of the attention.
-        valid_threshold: share of a patch that may lie in the hole for it to be copied (`paper` mode).
-        dilations: of the convolutions that refine a filled map.
-        full_resolution: whether the encoder has a map of the picture's own resolution, which is filled as well.
-        fills: what attention transfer fills at each scale: the features, the picture itself (needs `full_resolution` and
-            `paper` mode), or both.
-        patch_sizes: sides of the compared patches at the deepest transfer and at all others; (1, 3) in the release, (3, 3)
-            in the original.
-        finest_attention: the finest scale whose patches are compared. 1 compares at every scale, as the paper does; 2
-            carries the attention of scale 2 up to the scales 1 and 0, which copies cells of 4 px as they stand.
-        middle_weight: what the middle of a copied patch counts beside its margin, where copies overlap (`paper` mode).
+    Args: the fields of `pennet.config.pennet.PENNetConfig` of the same names, which says what each one means. By default the
+        released architecture in `paper` mode: L = 6 scales, c = 32 channels at scale 1, features filled, compared by cosine
+        in patches of 1 at the deepest transfer and of 3 at all others.
     """
 
     def __init__(
