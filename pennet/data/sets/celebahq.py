@@ -53,9 +53,9 @@ class Plan(NamedTuple):
 
 
 def key_of(line: str) -> str:
-    """`imgHQ00014.png`, with whatever folder before it -> `imgHQ00014`."""
-    match = _NUMBERED.search(line)
-    return _key(int(match[2])) if match else line
+    """`celebahq/imgHQ00014.png`, with or without folder and suffix -> `imgHQ00014`."""
+    match = re.search(r"(\d+)(?:\.\w+)?$", line)
+    return _key(int(match[1])) if match else line
 
 
 def plan(members: Collection[str]) -> Plan:
