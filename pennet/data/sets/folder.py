@@ -23,14 +23,8 @@ def places_of(names: Iterable[str]) -> dict[str, Place]:
 
     Folders that all pictures share say nothing, and are passed over. If what comes next is named after splits everywhere,
     it is a split, and the pictures in it are no group.
-
-    Raises:
-        UserError: names that are no UTF-8; names a few.
     """
     names = [name for name in names if is_picture(name)]
-    odd = [shown(Path(name)) for name in names if not _is_utf_8(name)]
-    if odd:
-        raise UserError(f"{len(odd)} file name(s) are no UTF-8: {a_few(odd)}; rename them")
     folders = {name: name.split("/")[:-1] for name in names}
     shared = _num_shared(list(folders.values()))
     splits = {name: SPLIT_OF_WORD.get(parts[shared].lower()) if parts[shared:] else None for name, parts in folders.items()}
@@ -58,14 +52,6 @@ def _num_shared(folders: Sequence[Sequence[str]]) -> int:
     """How many leading folders all have in common."""
     shortest = min(folders, key=len, default=())
     return next((i for i, part in enumerate(shortest) if any(other[i] != part for other in folders)), len(shortest))
-
-
-def _is_utf_8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 FOLDER = DataSet(

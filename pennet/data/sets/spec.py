@@ -167,7 +167,7 @@ def archive_source(
     for name, place in places.items():
         other = name_of.setdefault(place.key, name)
         if other != name:
-            raise UserError(f"{shown(Path(other))} and {shown(Path(name))} would both be {place.key}; remove one")
+            raise UserError(f"{other!r} and {name!r} would both be {place.key}; remove one")
     wanted: dict[Path, set[str]] = defaultdict(set)
     for name in places:
         wanted[members[name]].add(name)

@@ -1,4 +1,4 @@
-"""Minimal stand-ins for the modules that are written elsewhere, where they are not there yet."""
+"""A minimal stand-in for the module that is written elsewhere, where it is not there yet."""
 
 import importlib.util
 import sys
@@ -6,8 +6,6 @@ import tarfile
 import types
 import zipfile
 from dataclasses import dataclass
-
-from pennet.data import download
 
 if importlib.util.find_spec("pennet.data.archives") is None:
     module = types.ModuleType("pennet.data.archives")
@@ -39,19 +37,3 @@ if importlib.util.find_spec("pennet.data.archives") is None:
 
     module.Member, module.stream, module.names = Member, stream, names
     sys.modules["pennet.data.archives"] = module
-
-if not hasattr(download, "Remote"):
-
-    @dataclass(frozen=True)
-    class Remote:
-        urls: tuple
-        sha256: str | None = None
-        md5: str | None = None
-        size_bytes: int | None = None
-        kind: str = "any"
-
-    def fetch_remote(remote, path, partial_dir, remedy):
-        download.fetch(remote.urls[0], path, remote.sha256, remedy)
-        return remote.sha256
-
-    download.Remote, download.fetch_remote = Remote, fetch_remote

@@ -26,12 +26,9 @@ def test_pictures_are_read_from_a_tar_whatever_its_name_says(tmp_path: Path) -> 
     assert {item.content for item in items} == {JPEG}
 
 
-def test_an_archive_that_tar_and_gzip_made_is_read(tmp_path: Path) -> None:
-    for name, content in (FILES | BESIDE).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content)
-    subprocess.run(["tar", "-C", str(tmp_path), "-czf", str(tmp_path / "dtd.tgz"), "dtd"], check=True, timeout=60)
-    assert len(DTD.read([tmp_path / "dtd.tgz"]).places) == 5640
+def test_a_tar_that_gzip_compressed_is_read(tmp_path: Path) -> None:
+    subprocess.run(["gzip", str(write_tar(tmp_path / "dtd.tar", FILES | BESIDE))], check=True, timeout=60)
+    assert len(DTD.read([tmp_path / "dtd.tar.gz"]).places) == 5640
 
 
 def test_a_class_that_is_not_whole_is_named(tmp_path: Path) -> None:
