@@ -78,6 +78,8 @@ class _Entry:
     is_folder: bool = False
     refusal: str = ""
     """Why its content cannot be had, with a remedy; empty if it can."""
+    skip: Callable[[], None] = lambda: None
+    """Goes on to its end, wherever in it one is."""
 
 
 _Entries = Generator[_Entry, None, None]
@@ -105,26 +107,24 @@ def stream(path: Path, wanted: Callable[[str], bool] = everything) -> Iterator[t
             the way, when what lies before has been given.
         OSError: the disk, or no right to read; names the file.
     """
-    for member, content in _files(path, wanted):
-        yield member, content()
+    return _walk(path, wanted, read=True)
 
 
 def members(path: Path, wanted: Callable[[str], bool] = everything) -> Iterator[Member]:
     """The files that `stream` would give, without reading them where the format allows that; raises what it raises."""
-    for member, _ in _files(path, wanted):
-        yield member
+    return (member for member, _ in _walk(path, wanted, read=False))
 
 
-def _files(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[Member, Callable[[], bytes]]]:
-    """Files that are wanted and may be read."""
+def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tuple[Member, bytes]]:
+    """Files that are wanted and may be read, with no content where it is not to be read."""
     with _naming(path):
         is_folder = path.is_dir()
         entries = _in_folder(path) if is_folder else _in_archive(path)
         most = math.inf if is_folder else max(ALWAYS_BYTES, MAX_RATIO * path.stat().st_size)
-    held, last, seen = 0, "", _Names()
+    held, good, seen = 0, "", _Names()
     with closing(entries):
         while True:
-            with _naming(path, last):
+            with _naming(path, good):
                 entry = next(entries, None)
             if entry is None:
                 return
@@ -142,32 +142,29 @@ def _files(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[Member, 
                     refusal = "is there twice; remove one"
                 if refusal:
                     raise UserError(f"{path}: member {name!r} {refusal}")
-                member = Member(name, entry.size)
-                yield member, partial(_content, path, member, entry.read, last)
-            last = name
-
-
-def _content(path: Path, member: Member, read: Callable[[], bytes], last: str) -> bytes:
-    with _naming(path, last, member.name):
-        content = read()
-        if len(content) != member.size:
-            raise EOFError(f"{len(content):,} bytes came out, {member.size:,} were announced")
-    return content
+                with _naming(path, good, name):
+                    content = entry.read() if read else b""
+                    if read and len(content) != entry.size:
+                        raise EOFError(f"{len(content):,} bytes came out, {entry.size:,} were announced")
+                yield Member(name, entry.size), content
+            with _naming(path, good, name):
+                entry.skip()
+            good = good if entry.is_folder else name
 
 
 @contextmanager
-def _naming(path: Path, last: str = "", name: str = "") -> Iterator[None]:
+def _naming(path: Path, good: str = "", name: str = "") -> Iterator[None]:
     """Whatever goes wrong with an archive becomes the user's error, which names it, where, and the last good member."""
     try:
         yield
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # on broken archives decoders stumble in any way, not only as they document
         if isinstance(error, OSError) and error.errno and error.errno != errno.EINVAL:  # EINVAL: an offset that cannot be
             raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
         broken = f"damaged or cut short{f' in {name!r}' if name else ''} ({error or type(error).__name__})"
-        good = f"the last good member is {last!r}" if last else "no member before it is good"
-        raise UserError(f"{path}: {broken}; {good}; bring it here again, or pack it again") from error
+        before = f"the last good member is {good!r}" if good else "no member before it is good"
+        raise UserError(f"{path}: {broken}; {before}; bring it here again, or pack it again") from error
 
 
 def _outside(name: str) -> str:
@@ -328,12 +325,13 @@ def _in_tar(path: Path, compression: str) -> _Entries:
             if size < 0:
                 raise ValueError(f"a size of {size}")
             has_content = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
-            end = file.tell() + (_whole_blocks(size) if has_content else 0)
+            start, stored = file.tell(), size if has_content else 0
             path_note = notes.get("GNU.sparse.name", notes.get("path"))
             name = header.name if path_note is None else path_note.decode("utf-8", "surrogateescape")
-            yield _Entry(name, size, partial(file.read, size), header.isdir(), _tar_refusal(header, notes))
+            refusal, skip = _tar_refusal(header, notes), partial(_skip, file, start + stored)
+            yield _Entry(name, size, partial(file.read, size), header.isdir(), refusal, skip)
             notes = {}
-            file.seek(end)
+            file.seek(start + _whole_blocks(stored))
         _expect_padding(file)
 
 
@@ -342,6 +340,13 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     if len(content) < size:
         raise EOFError("tar's end mark is missing")
     return content
+
+
+def _skip(file: BinaryIO, end: int) -> None:
+    if file.tell() < end:
+        file.seek(end - 1)  # which a file that is not compressed does beyond its own end
+        if not file.read(1):
+            raise EOFError("the rest of it is missing")
 
 
 def _whole_blocks(size: int) -> int:

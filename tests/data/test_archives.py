@@ -514,6 +514,15 @@ def test_broken_header_inside_a_tar_is_not_its_end(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", ["tar", "gzip", "zstd"])
+def test_member_that_is_cut_is_not_called_good_though_it_is_skipped(tmp_path: Path, kind: str) -> None:
+    files = {name: RANDOM.randbytes(300_000) for name in ("a.jpg", "b.txt", "c.jpg")}
+    path = packed(tmp_path, kind, files)
+    path.write_bytes(path.read_bytes()[:450_000])
+    refused(path, r"cut short in 'b\.txt' \(.*the last good member is 'a\.jpg'")
+    refused(path, r"cut short in 'b\.txt' \(.*the last good member is 'a\.jpg'", lambda name: name.endswith(".jpg"))
+
+
 def test_random_bytes_end_in_errors_that_name_the_archive(tmp_path: Path) -> None:
     random_bytes = random.Random(1)
     for kind in ("zip", "tar", "gzip"):
