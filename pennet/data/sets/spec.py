@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from pathlib import Path
 
-from pennet.data.archives import names, stream
+from pennet.data import archives
 from pennet.data.download import Remote
 from pennet.data.picture_files import SUFFIXES
 from pennet.data.search import a_few, shown
 from pennet.errors import UserError
+
+_TELLING = (*SUFFIXES, ".txt", ".parquet", ".zip", ".dat")
+"""Endings of the files that are read, or tell what was given instead; whatever else lies beside them is passed over."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class DataSet:
 
 
 def listing(paths: Sequence[Path]) -> dict[str, Path]:
-    """Every member of archives and folders, and the one it lies in.
+    """Every picture and list in archives and folders, and the one it lies in.
 
     Raises:
         UserError: none given, not readable, or a picture that is there twice; names them.
@@ -148,7 +151,7 @@ def listing(paths: Sequence[Path]) -> dict[str, Path]:
         raise UserError("no archive or folder given; name what was downloaded")
     found: dict[str, Path] = {}
     for path in paths:
-        for member in names(path):
+        for member in archives.members(path, lambda name: name.lower().endswith(_TELLING)):
             if member.name in found and is_picture(member.name):
                 raise UserError(f"{member.name}: is in {shown(found[member.name])} and again in {shown(path)}; give it once")
             found.setdefault(member.name, path)
@@ -174,16 +177,15 @@ def archive_source(
 
     def contents() -> Iterator[tuple[str, bytes]]:
         for path, inside in wanted.items():
-            for member, content in stream(path, inside.__contains__):
+            for member, content in archives.stream(path, inside.__contains__):
                 yield member.name, content
 
     return Source(places, contents, own_split, caveat)
 
 
 def is_picture(name: str) -> bool:
-    """Whether a member is taken for a picture by its name; what is hidden, or macOS's notes on a file, is not."""
-    parts = name.split("/")
-    return name.lower().endswith(SUFFIXES) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    """Whether a file is taken for a picture by its name."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def check_complete(title: str, found: Collection[str], expected: Iterable[str], remedy: str) -> None:

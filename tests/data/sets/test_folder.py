@@ -68,3 +68,9 @@ def test_folders_are_splits_only_if_all_are(other: str) -> None:
 def test_a_folder_without_pictures_is_named_with_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"empty: holds no picture, but notes\.txt; give a folder or archive of photos"):
         FOLDER.read([write_folder(tmp_path / "empty", {"notes.txt": b"x"})])
+
+
+def test_what_is_no_picture_stops_nothing(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", PHOTOS)
+    (folder / "latest").symlink_to("nowhere")
+    assert len(FOLDER.read([folder]).places) == len(PHOTOS)
