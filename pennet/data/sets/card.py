@@ -20,7 +20,7 @@ def card(data_set: DataSet) -> str:
         ("name", f"`{data_set.name}`"),
         ("page", data_set.homepage),
         ("pictures", f"{data_set.num_images:,}" if data_set.num_images else ""),
-        ("splits", _sizes(data_set)),
+        ("splits", splits_text(data_set)),
         ("whose splits", data_set.split_origin),
         ("licence", f"{data_set.licence} ({asked})"),
         ("disk", f"{bytes_text(data_set.disk_bytes)}, for archives and one prepared copy" if data_set.disk_bytes else ""),
@@ -54,8 +54,8 @@ def index() -> str:
             f"[`{data_set.name}`]({data_set.name}.md)",
             data_set.title,
             f"{data_set.num_images:,}" if data_set.num_images else "",
-            _sizes(data_set),
-            ", ".join(dict.fromkeys(_size(archive) for archive in data_set.archives)),
+            splits_text(data_set),
+            download_text(data_set),
             "yes" if data_set.must_accept else "no",
         )
         for data_set in data_sets().values()
@@ -79,6 +79,11 @@ def bytes_text(size_bytes: int | None) -> str:
     return f"{size_bytes / 10**power:.3g} {unit}"
 
 
+def download_text(data_set: DataSet) -> str:
+    """The sizes of its archives."""
+    return ", ".join(dict.fromkeys(_size(archive) for archive in data_set.archives))
+
+
 def _size(archive: Archive) -> str:
     return f"about {bytes_text(archive.about_bytes)}" if archive.about_bytes else bytes_text(archive.size_bytes)
 
@@ -87,7 +92,8 @@ def _brought(archive: Archive) -> str:
     return "<br>".join(f"<{url}>" for url in archive.remote.urls) if archive.remote else "brought by you, from the page"
 
 
-def _sizes(data_set: DataSet) -> str:
+def splits_text(data_set: DataSet) -> str:
+    """`28,000 train, 2,000 test`; empty where that depends on what is brought."""
     return ", ".join(f"{count:,} {split}" for split, count in data_set.splits)
 
 

@@ -50,7 +50,7 @@ def download(repository: str, revision: str, folder: Path) -> None:
         raise UserError(f"{repository}: revision {revision!r} is not pinned; {pinned}")
     if repository in _REFUSED:
         raise UserError(f"{repository}: {_REFUSED[repository]}; use data set `celebahq` with CelebAMask-HQ.zip")
-    require("hub", "huggingface_hub", "pyarrow")
+    require("data", "huggingface_hub", "pyarrow")
     import huggingface_hub
 
     try:
@@ -70,7 +70,8 @@ def download(repository: str, revision: str, folder: Path) -> None:
     for name in wanted:
         with (folder / name).open("rb") as file:
             found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        if files[name].lfs and files[name].lfs.sha256 != found[name]:  # the hub's own client compares sizes only
+        large = files[name].lfs
+        if large and large.sha256 != found[name]:  # the hub's own client compares sizes only
             (folder / name).unlink()
             raise TransientError(f"{repository}: {name}: its sha256 is not the hub's; download it again")
     write_json(folder / RECORD, {"repository": repository, "revision": revision, "sha256": found})
@@ -87,7 +88,7 @@ def read(paths: Sequence[Path]) -> Source:
         members = {name: path for name, path in listing(paths).items() if name in record["sha256"]}
         places = places_of(members)
         return archive_source(members, places, own_split if any(place.split for place in places.values()) else "")
-    require("hub", "pyarrow")
+    require("data", "pyarrow")
     return _parquet_source(paths[0], files, own_split)
 
 
