@@ -2,6 +2,7 @@
 
 A large file comes in as many pieces as the network makes of it: each try asks for the missing bytes (`Range`) of the
 version that is here (`If-Range`; RFC 9110, sections 13 and 14), and the checksum of the whole has the last word.
+A server on this machine is asked directly, whatever proxy the environment names.
 """
 
 from __future__ import annotations
@@ -10,25 +11,26 @@ import http.client
 import ipaddress
 import logging
 import re
-import tarfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from email.utils import mktime_tz, parsedate_tz
 from itertools import chain
 from pathlib import Path
 from time import sleep
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from pennet.atomic import replacing
-from pennet.data.partial import CHUNK_BYTES, Origin, Partial, kept
+from pennet.data.partial import CHUNK_BYTES, FIRST_BYTES, Kind, Origin, Partial, Remote, is_kind, is_web_page, kept
 from pennet.errors import TransientError, UserError
+
+__all__ = ["Remote", "fetch", "fetch_remote"]
 
 TIMEOUT_SECONDS = 60.0
 """How long a server may be silent."""
@@ -38,50 +40,11 @@ LONGEST_WAIT_SECONDS = 300.0
 _BUSY = (408, 425, 429)
 """HTTP's words for `try again`; so are all from 500 on."""
 
-Kind = Literal["zip", "tar", "any"]
-_ZIP = (b"PK\3\4", b"PK\5\6")
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
-"""How gzip, bzip2, xz and zstandard begin: a tar file may be inside, whatever its name says."""
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A file somewhere else, and how to know it.
-
-    Attributes:
-        urls: http(s) addresses of the same file, tried in this order; paths are allowed.
-        sha256: hexadecimal checksum; None where nobody published it.
-        md5: likewise.
-        size_bytes: how long it is; None if that is not known.
-        kind: what its first bytes must be those of, which tells an archive from a web page; a tar may be compressed.
-    """
-
-    urls: tuple[str, ...]
-    sha256: str | None = None
-    md5: str | None = None
-    size_bytes: int | None = None
-    kind: Kind = "any"
-
-    def __post_init__(self) -> None:
-        if not self.urls:
-            raise ValueError("no urls")
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind {self.kind!r}: must be one of {', '.join(get_args(Kind))}")
-        if not self.checksums and self.size_bytes is None and self.kind == "any":
-            raise ValueError(f"{self.urls[0]}: nothing says what it must be; give sha256, md5, size_bytes or kind")
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        known = {"sha256": self.sha256, "md5": self.md5}
-        return {algorithm: value.lower() for algorithm, value in known.items() if value}
 
 
 def fetch(source: str, path: Path, sha256: str, remedy: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
     """Copies or downloads a file in one try; it appears at `path` only if it is whole and has the right checksum.
-
-    A server on this machine is asked directly, whatever proxy the environment names.
 
     Args:
         source: a path, or an http(s) URL.
@@ -108,8 +71,6 @@ def fetch_remote(
     attempts: int = ATTEMPTS,
 ) -> str:
     """Brings a large file here, and goes on where an earlier try was cut; it appears at `path` only if it is the right one.
-
-    A server on this machine is asked directly, whatever proxy the environment names.
 
     Args:
         remote: the file.
@@ -161,16 +122,14 @@ def _download(remote: Remote, partial: Partial, name: str, remedy: str, timeout_
             return
         except _Failed as error:
             failures.append((url, error))
-    reasons = [
-        f"{url}: cannot be downloaded{_way(url)} ({why})" if _is_url(url) else f"{url}: {why}" for url, why in failures
-    ]
     may_pass = any(isinstance(why, _Passing) for _, why in failures)
     if may_pass:
         here = f" to go on from the {partial.size:,} bytes that are here" if partial.notes and partial.size else ""
         remedy = f"try again{here}, or {remedy}"
-    listed = "".join(f"\n  - {text}" for text in reasons)
-    message = f"{reasons[0]}; {remedy}" if len(reasons) == 1 else f"{name}: no address gives it{listed}\n{remedy}"
-    raise (TransientError if may_pass else UserError)(message) from failures[-1][1]
+    url, why = failures[-1]
+    listed = "".join(f"\n  - {url}: {why}" for url, why in failures)
+    message = f"{url}: {why}; {remedy}" if len(failures) == 1 else f"{name}: no address gives it{listed}\n{remedy}"
+    raise (TransientError if may_pass else UserError)(message) from why
 
 
 def _complete(remote: Remote, partial: Partial, url: str, name: str, timeout_seconds: float, attempts: int) -> None:
@@ -178,9 +137,12 @@ def _complete(remote: Remote, partial: Partial, url: str, name: str, timeout_sec
     failed, furthest, started_over = 0, partial.size, False
     while True:
         try:
-            if not partial.size or partial.size != _total(remote, partial.origin):
+            if not partial.size or partial.size != remote.total(partial.origin):
                 _receive(remote, partial, url, name, timeout_seconds)
-            _check(remote, partial)
+            if wrong := partial.wrong(remote):
+                failure = _Unfit if partial.resumed else _Failed
+                partial.restart(Origin(url))
+                raise failure(f"{wrong}; it is truncated or another version")
             return
         except _Unfit as error:
             if started_over:
@@ -193,9 +155,8 @@ def _complete(remote: Remote, partial: Partial, url: str, name: str, timeout_sec
             furthest = max(furthest, partial.size)
             if failed >= attempts:
                 raise
-            wait_seconds = min(
-                2.0 ** (failed - 1) if error.wait_seconds is None else error.wait_seconds, LONGEST_WAIT_SECONDS
-            )
+            said = error.wait_seconds
+            wait_seconds = min(2.0 ** (failed - 1) if said is None else said, LONGEST_WAIT_SECONDS)
             logger.warning("%s: %s; another try in %.0f s", url, error, wait_seconds)
             sleep(wait_seconds)
 
@@ -206,26 +167,22 @@ def _receive(remote: Remote, partial: Partial, url: str, name: str, timeout_seco
     validator = here.validator if here and here.url == url else None
     # Without either, nothing would tell that the bytes that follow are of another file.
     start = partial.size if validator or remote.checksums else 0
-    with _ask(url, start, validator, timeout_seconds) if _is_url(url) else nullcontext(_open(Path(url))) as answer:
+    is_url = url.startswith(("http://", "https://"))
+    with _ask(url, start, validator, timeout_seconds) if is_url else nullcontext(_open(Path(url))) as answer:
         origin, chunks = answer.origin, answer.chunks
         if remote.size_bytes is not None and origin.total not in (None, remote.size_bytes):
             raise _Failed(f"it has {origin.total:,} bytes there, expected {remote.size_bytes:,}")
         if answer.start:
-            if here and here.total and origin.total not in (None, here.total):
-                raise _Unfit(f"it has {origin.total:,} bytes now, {here.total:,} when the download began")
-            if validator and origin.validator not in (None, validator):
-                raise _Unfit(f"its version is {origin.validator} now, {validator} when the download began")
+            if here and (change := here.changed(origin)):
+                raise _Unfit(change)
             if here and origin.total is None:
-                origin = Origin(url, origin.validator, here.total)
+                origin = replace(origin, total=here.total)
         else:
             chunks = _of_kind(chunks, remote.kind)
-        total = _total(remote, origin)
+        total = remote.total(origin)
         if total is not None:
             partial.require_space(total)
-        if answer.start:
-            partial.go_on(origin)
-        else:
-            partial.restart(origin)
+        (partial.go_on if answer.start else partial.restart)(origin)
         with tqdm(total=total, initial=partial.size, unit="B", unit_scale=True, desc=name, delay=1) as progress:
             for chunk in chunks:
                 partial.append(chunk)
@@ -233,34 +190,17 @@ def _receive(remote: Remote, partial: Partial, url: str, name: str, timeout_seco
                 if total is not None and partial.size >= total:
                     break  # some servers keep the connection open
     if total is not None and partial.size < total:
-        raise _Passing(f"the connection broke after {partial.size:,} of {total:,} bytes")
-
-
-def _total(remote: Remote, origin: Origin | None) -> int | None:
-    return origin.total if origin and remote.size_bytes is None else remote.size_bytes
-
-
-def _check(remote: Remote, partial: Partial) -> None:
-    """Compares the file with all that is known of it, and empties one that is another."""
-    total = _total(remote, partial.origin)
-    found = [f"it has {partial.size:,} bytes, expected {total:,}"] if total not in (None, partial.size) else []
-    for algorithm, expected in remote.checksums.items():
-        if partial.checksum(algorithm) != expected:
-            found.append(f"{algorithm} is {partial.checksum(algorithm)}, expected {expected}")
-    if found:
-        failure = _Unfit if partial.resumed else _Failed
-        partial.restart(Origin(partial.origin.url if partial.origin else ""))
-        raise failure(f"{'; '.join(found)}; it is truncated or another version")
+        raise _Passing(_cannot(url, f"the connection broke after {partial.size:,} of {total:,} bytes"))
 
 
 def _of_kind(chunks: Iterator[bytes], kind: Kind) -> Iterator[bytes]:
     """The same chunks, after a look at the first bytes: nothing that is here makes room for a web page."""
     first = b""
-    while len(first) < tarfile.BLOCKSIZE and (chunk := next(chunks, b"")):
+    while len(first) < FIRST_BYTES and (chunk := next(chunks, b"")):
         first += chunk
-    if first[: tarfile.BLOCKSIZE].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if is_web_page(first):
         raise _Failed(_WEB_PAGE)
-    if (kind == "zip" and not first.startswith(_ZIP)) or (kind == "tar" and not _is_tar(first)):
+    if not is_kind(first, kind):
         raise _Failed(f"it is no {kind} archive, it begins with {first[:16]!r}")
     return chain([first], chunks)
 
@@ -269,14 +209,6 @@ _WEB_PAGE = (
     "the server sends a web page instead of the file, as servers do that want a login or a confirmation, or whose quota for"
     " the file is used up; open the address in a browser to see which, download the file there, and name its path instead"
 )
-
-
-def _is_tar(first: bytes) -> bool:
-    try:
-        tarfile.TarInfo.frombuf(first[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return first.startswith(_COMPRESSED)
-    return True
 
 
 class _Answer(NamedTuple):
@@ -310,7 +242,7 @@ def _ask(url: str, start: int, validator: str | None, timeout_seconds: float) ->
         if validator:
             headers["If-Range"] = validator
     opener = urllib.request.build_opener(_DirectToLoopback())
-    with _explained(timeout_seconds):
+    with _explained(url, timeout_seconds):
         try:
             response = opener.open(urllib.request.Request(url, headers=headers), timeout=timeout_seconds)
         except urllib.error.HTTPError as error:
@@ -321,7 +253,7 @@ def _ask(url: str, start: int, validator: str | None, timeout_seconds: float) ->
             yield _Answer(start, Origin(url, validator, total), iter(()))
             return
         if isinstance(response, urllib.error.HTTPError):
-            raise _refusal(response, start)
+            raise _refusal(url, response, start)
         if response.headers.get_content_type() == "text/html":
             raise _Failed(_WEB_PAGE)
         if response.status != 206:
@@ -330,21 +262,21 @@ def _ask(url: str, start: int, validator: str | None, timeout_seconds: float) ->
             sent = response.headers.get("Content-Range")
             raise (_Unfit if start else _Failed)(f"asked for bytes from {start:,} on, the server sends {sent!r}")
         origin = Origin(url, _validator(response.headers), total)
-        yield _Answer(first, origin, _chunks(response, timeout_seconds))
+        yield _Answer(first, origin, _chunks(url, response, timeout_seconds))
 
 
-def _refusal(response: urllib.error.HTTPError, start: int) -> _Failed:
-    reason = f"the server answers {response.code} {response.reason}"
+def _refusal(url: str, response: urllib.error.HTTPError, start: int) -> _Failed:
+    reason = _cannot(url, f"the server answers {response.code} {response.reason}")
     if response.code == 416 and start:
-        return _Unfit(f"{reason} to a question for bytes from {start:,} on")
+        return _Unfit(reason)
     if response.code in _BUSY or response.code >= 500:
         return _Passing(reason, _retry_after(response.headers.get("Retry-After")))
     return _Failed(reason)
 
 
-def _chunks(response: http.client.HTTPResponse, timeout_seconds: float) -> Iterator[bytes]:
+def _chunks(url: str, response: http.client.HTTPResponse, timeout_seconds: float) -> Iterator[bytes]:
     while True:
-        with _explained(timeout_seconds):
+        with _explained(url, timeout_seconds):
             chunk = response.read1(CHUNK_BYTES)  # what has come: of a longer wait, a cut would lose all
         if not chunk:
             return
@@ -352,18 +284,17 @@ def _chunks(response: http.client.HTTPResponse, timeout_seconds: float) -> Itera
 
 
 @contextmanager
-def _explained(timeout_seconds: float) -> Iterator[None]:
+def _explained(url: str, timeout_seconds: float) -> Iterator[None]:
     """All that goes wrong in here is the network's or the server's doing."""
     try:
         yield
+    except (http.client.InvalidURL, ValueError) as error:  # how urllib refuses an address
+        raise _Failed(_cannot(url, f"{error}; correct the address")) from error
     except (OSError, http.client.HTTPException) as error:  # OSError: URLError, time-outs, broken connections
-        if isinstance(error, http.client.InvalidURL):
-            raise _Failed(f"{error}; correct the address") from error
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         silent = isinstance(cause, TimeoutError)
-        raise _Passing(f"no answer in {timeout_seconds:g} s" if silent else str(cause) or type(cause).__name__) from error
-    except ValueError as error:  # how urllib refuses an address
-        raise _Failed(f"{error}; correct the address") from error
+        reason = f"no answer in {timeout_seconds:g} s" if silent else str(cause) or type(cause).__name__
+        raise _Passing(_cannot(url, reason)) from error
 
 
 def _content_range(headers: http.client.HTTPMessage) -> tuple[int | None, int | None]:
@@ -395,6 +326,10 @@ class _DirectToLoopback(urllib.request.ProxyHandler):
         return None if _is_loopback(request.full_url) else super().proxy_open(request, proxy, type)  # type: ignore[misc]
 
 
+def _cannot(url: str, reason: str) -> str:
+    return f"cannot be downloaded{_way(url)} ({reason})"
+
+
 def _way(url: str) -> str:
     """Names the proxy that stands between, without its password."""
     try:
@@ -404,10 +339,6 @@ def _way(url: str) -> str:
     except ValueError:  # no address at all
         return ""
     return f" through the proxy {proxy.rpartition('@')[2]}"
-
-
-def _is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
 
 
 def _is_loopback(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""A download in the making: the bytes that are here, where they came from, and that only one process writes them."""
+"""The file of a download: what it must be, what is here of it and from where, and that only one process writes it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, get_args
 
 from tqdm import tqdm
 
@@ -19,7 +20,49 @@ from pennet.atomic import replacing, write_json
 from pennet.errors import TransientError, UserError
 
 CHUNK_BYTES = 1 << 20
+FIRST_BYTES = tarfile.BLOCKSIZE
+"""They tell what a file is."""
+Kind = Literal["zip", "tar", "any"]
+_ZIP = (b"PK\3\4", b"PK\5\6")
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+"""How gzip, bzip2, xz and zstandard begin: a tar file may be inside, whatever its name says."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file somewhere else, and how to know it.
+
+    Attributes:
+        urls: http(s) addresses of the same file, tried in this order; paths are allowed.
+        sha256: hexadecimal checksum; None where nobody published it.
+        md5: likewise.
+        size_bytes: how long it is; None if that is not known.
+        kind: what its first bytes must be those of, which tells an archive from a web page; a tar may be compressed.
+    """
+
+    urls: tuple[str, ...]
+    sha256: str | None = None
+    md5: str | None = None
+    size_bytes: int | None = None
+    kind: Kind = "any"
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise ValueError("no urls")
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind {self.kind!r}: must be one of {', '.join(get_args(Kind))}")
+        if not self.checksums and self.size_bytes is None and self.kind == "any":
+            raise ValueError(f"{self.urls[0]}: nothing says what it must be; give sha256, md5, size_bytes or kind")
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        known = {"sha256": self.sha256, "md5": self.md5}
+        return {algorithm: value.lower() for algorithm, value in known.items() if value}
+
+    def total(self, origin: Origin | None) -> int | None:
+        """Bytes of the whole file, where they are known; else what was said where it came from."""
+        return origin.total if origin and self.size_bytes is None else self.size_bytes
 
 
 @dataclass(frozen=True)
@@ -31,6 +74,14 @@ class Origin:
     """The server's name for the version, as `If-Range` takes it: a strong ETag, or the date of the last change."""
     total: int | None = None
     """Bytes of the whole file, where the server said so."""
+
+    def changed(self, now: Origin) -> str:
+        """What tells that a file has become another one since; empty if nothing does."""
+        if None not in (self.total, now.total) and self.total != now.total:
+            return f"it has {now.total:,} bytes now, {self.total:,} when the download began"
+        if self.url == now.url and None not in (self.validator, now.validator) and self.validator != now.validator:
+            return f"its version is {now.validator} now, {self.validator} when the download began"
+        return ""
 
 
 class Partial:
@@ -89,6 +140,15 @@ class Partial:
         while rest:
             rest = rest[self._file.write(rest) :]
         self._count(chunk)
+
+    def wrong(self, remote: Remote) -> str:
+        """What is not as it must be, now that all bytes came; empty if nothing is."""
+        total = remote.total(self.origin)
+        found = [] if total in (None, self.size) else [f"it has {self.size:,} bytes, expected {total:,}"]
+        for algorithm, expected in remote.checksums.items():
+            if self.checksum(algorithm) != expected:
+                found.append(f"{algorithm} is {self.checksum(algorithm)}, expected {expected}")
+        return "; ".join(found)
 
     def checksum(self, algorithm: str) -> str:
         """The hexadecimal checksum of the bytes that are here; `algorithm` is "sha256" or "md5"."""
@@ -203,6 +263,28 @@ def _alone(path: Path, name: str) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def is_web_page(first: bytes) -> bool:
+    return first[:FIRST_BYTES].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+def is_kind(first: bytes, kind: Kind) -> bool:
+    """Whether a file of this kind may begin like that.
+
+    Args:
+        first: `FIRST_BYTES` or more, fewer only of a shorter file.
+        kind: of the file.
+    """
+    return kind == "any" or (first.startswith(_ZIP) if kind == "zip" else _is_tar(first))
+
+
+def _is_tar(first: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(first[:FIRST_BYTES], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return first.startswith(_COMPRESSED)
+    return True
 
 
 def _read_origin(notes: Path) -> Origin | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import io
 import os
@@ -16,11 +17,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from pennet.data import download
 from pennet.data.download import Remote, fetch_remote
+from pennet.data.partial import kept
 from pennet.errors import TransientError, UserError
 from tests.data.server import Answer, Server, running
 
@@ -241,6 +244,14 @@ def test_other_version_is_noticed_if_the_server_mixes_them(server: Server, place
     assert ranges(server) == [f"bytes={CUT}-", None]
 
 
+def test_other_version_of_the_same_size_is_noticed_without_a_checksum(server: Server, place: Place) -> None:
+    other = Answer(body=OTHER, etag='"2"', if_range=False)
+    url = cut_before(server, place, other, size_bytes=len(OTHER))
+    place.fetch(url, size_bytes=len(OTHER))
+    assert place.is_done(OTHER)
+    assert ranges(server) == [f"bytes={CUT}-", None]
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -310,6 +321,15 @@ def test_nothing_is_asked_for_where_nothing_is_missing(server: Server, place: Pl
     place.fetch(url)
     assert place.is_done()
     assert server.requests == []
+
+
+def test_whole_partial_file_that_is_wrong_is_downloaded_again(server: Server, place: Place) -> None:
+    url = cut_before(server, place)
+    (partial,) = place.partial_dir.glob("*.part")
+    partial.write_bytes(corrupted(CONTENT))
+    place.fetch(url)
+    assert place.is_done()
+    assert ranges(server) == [None]
 
 
 def test_no_more_bytes_means_that_all_are_here(server: Server, place: Place) -> None:
@@ -382,11 +402,18 @@ def test_file_of_another_size_is_refused(server: Server, place: Place, answer: A
     assert not list(place.partial_dir.iterdir())
 
 
-@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        Answer(body=PAGE, ranges=False),
+        Answer(body=PAGE, ranges=False, headers={"Content-Type": "text/html; charset=utf-8"}),
+        Answer(body=b"Please log in", ranges=False, headers={"Content-Type": "text/html"}),
+    ],
+    ids=["looks", "both", "says"],
+)
 @pytest.mark.parametrize("kind", ["zip", "tar", "any"])
-def test_web_page_is_refused_and_spares_what_is_here(server: Server, place: Place, content_type: str, kind: str) -> None:
-    known = {"sha256": SHA256, "kind": "any"}
-    url = cut_before(server, place, Answer(body=PAGE, ranges=False, headers={"Content-Type": content_type}), **known)
+def test_web_page_is_refused_and_spares_what_is_here(server: Server, place: Place, page: Answer, kind: str) -> None:
+    url = cut_before(server, place, page)
     with pytest.raises(UserError, match=rf"sends a web page instead of the file.*open the address in a browser.*{REMEDY}"):
         place.fetch(url, sha256=SHA256, kind=kind)
     assert place.kept() == [CONTENT[:CUT]]
@@ -485,8 +512,8 @@ def test_mirrors_that_all_fail_are_listed_with_their_reasons(server: Server, pla
     assert str(caught.value) == (
         f"{ARCHIVE}: no address gives it\n"
         f"  - {urls[0]}: cannot be downloaded (the server answers 404 Not Found)\n"
-        f"  - {urls[1]}: cannot be downloaded (sha256 is {hashlib.sha256(OTHER).hexdigest()}, expected {SHA256};"
-        " it is truncated or another version)\n"
+        f"  - {urls[1]}: sha256 is {hashlib.sha256(OTHER).hexdigest()}, expected {SHA256};"
+        " it is truncated or another version\n"
         f"  - {urls[2]}: no such file\n{REMEDY}"
     )
     with pytest.raises(TransientError, match=rf"(?s)404.*127\.0\.0\.1:9/.*refused.*\ntry again, or {REMEDY}"):
@@ -612,6 +639,24 @@ def test_of_many_at_once_each_succeeds_or_is_told_to_wait(server: Server, place:
     assert set(outcomes) <= {SHA256, "busy"}
     assert SHA256 in outcomes
     assert place.is_done()
+
+
+def test_lock_that_its_holder_removes_is_made_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder ends between our opening its lock file and our locking it: what we hold then keeps nobody out."""
+    flock = fcntl.flock
+    removed: list[Path] = []
+
+    def late(file: TextIO, how: int) -> None:
+        if not removed:
+            removed.extend(place.partial_dir.glob("*.lock"))
+            removed[0].unlink()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with kept(place.partial_dir, ARCHIVE, SHA256):
+        assert list(place.partial_dir.glob("*.lock")) == removed
+        with pytest.raises(TransientError, match="is downloading it"), kept(place.partial_dir, ARCHIVE, SHA256):
+            pass
 
 
 def test_files_of_one_name_do_not_meet(server: Server, place: Place, tmp_path: Path) -> None:
