@@ -11,7 +11,7 @@ import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,8 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from pennet.data.archive_entries import LINK, NO_FILE, Entries, Entry
+from pennet.data.tar_entries import BLOCK_BYTES, tar_entries
 from pennet.errors import UserError
 from pennet.extras import require
 
@@ -30,9 +32,6 @@ MAX_RATIO = 200
 ALWAYS_BYTES = 64 << 20
 """What any archive may hold, however small it is itself: a blank picture shrinks as well as a bomb."""
 
-_BLOCK_BYTES = 512  # tar's unit
-_MAX_NOTE_BYTES = 1 << 20  # a long name, or other notes before a member
-_PADDING_CHUNK_BYTES, _MAX_PADDING_CHUNKS = 1 << 16, 1 << 10
 _COMPRESSIONS = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -52,8 +51,6 @@ _BEGINNINGS = {
     b"\x89png": "a PNG picture",
 }
 _HIDDEN = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
-_LINK = "is a link, which is not followed; put the file itself there (tar: --dereference --hard-dereference)"
-_NO_FILE = "is a device or a pipe, no file; pack the set without it"
 
 
 @dataclass(frozen=True)
@@ -64,25 +61,6 @@ class Member:
     """Path inside it, with `/` between folders and none at the ends."""
     size: int
     """Bytes, unpacked."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """What an archive says of one of its members."""
-
-    name: str
-    """As stored; bytes that are no UTF-8 as lone surrogates."""
-    size: int
-    read: Callable[[], bytes]
-    """The content; works until the next entry is asked for."""
-    is_folder: bool = False
-    refusal: str = ""
-    """Why its content cannot be had, with a remedy; empty if it can."""
-    skip: Callable[[], None] = lambda: None
-    """Goes on to its end, wherever in it one is."""
-
-
-_Entries = Generator[_Entry, None, None]
 
 
 def everything(name: str) -> bool:
@@ -210,7 +188,7 @@ class _Names:
         return True
 
 
-def _in_folder(folder: Path) -> _Entries:
+def _in_folder(folder: Path) -> Entries:
     waiting = [""]
     while waiting:
         name = waiting.pop()
@@ -219,12 +197,12 @@ def _in_folder(folder: Path) -> _Entries:
         if stat.S_ISDIR(status.st_mode):
             names = sorted((child.name for child in path.iterdir() if not _hidden(child.name)), reverse=True)
             waiting += [f"{name}/{child}" if name else child for child in names]
-            yield _Entry(name, 0, bytes, is_folder=True)
+            yield Entry(name, 0, bytes, is_folder=True)
         elif stat.S_ISLNK(status.st_mode) and path.is_dir():  # its files might be wanted, and would be missing unseen
             raise UserError(f"{path}: is a linked folder, which is not entered; put the folder itself there or remove it")
         else:
-            refusal = "" if stat.S_ISREG(status.st_mode) else _LINK if stat.S_ISLNK(status.st_mode) else _NO_FILE
-            yield _Entry(name, status.st_size, partial(_read_file, path, status.st_size), refusal=refusal)
+            refusal = "" if stat.S_ISREG(status.st_mode) else LINK if stat.S_ISLNK(status.st_mode) else NO_FILE
+            yield Entry(name, status.st_size, partial(_read_file, path, status.st_size), refusal=refusal)
 
 
 def _read_file(path: Path, size: int) -> bytes:
@@ -232,18 +210,18 @@ def _read_file(path: Path, size: int) -> bytes:
         return file.read(size + 1)  # no more, however it grows
 
 
-def _in_archive(path: Path) -> _Entries:
+def _in_archive(path: Path) -> Entries:
     """Opens an archive of whatever format."""
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     with path.open("rb") as file:
-        head = file.read(_BLOCK_BYTES)
+        head = file.read(BLOCK_BYTES)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return _in_zip(path)
     compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), "")
     if compression:
         with _decompressed(path, compression) as file:
-            head = file.read(_BLOCK_BYTES)
+            head = file.read(BLOCK_BYTES)
     try:
         tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
@@ -275,7 +253,7 @@ def _decompressed(path: Path, compression: str) -> BinaryIO:
     return cast(BinaryIO, openers[compression](path, "rb"))
 
 
-def _in_zip(path: Path) -> _Entries:
+def _in_zip(path: Path) -> Entries:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:  # its own words are that this is no zip file
@@ -286,13 +264,13 @@ def _in_zip(path: Path) -> _Entries:
             if not info.flag_bits & 0x800:  # no mark for UTF-8, which many tools write nonetheless
                 name = name.encode("cp437").decode("utf-8", "surrogateescape")
             is_folder = name.endswith("/")
-            yield _Entry(name, info.file_size, partial(_read_zipped, archive, info), is_folder, _zip_refusal(info))
+            yield Entry(name, info.file_size, partial(_read_zipped, archive, info), is_folder, _zip_refusal(info))
 
 
 def _zip_refusal(info: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(info.external_attr >> 16)  # where a system wrote it that has such kinds
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return _LINK if kind == stat.S_IFLNK else _NO_FILE
+        return LINK if kind == stat.S_IFLNK else NO_FILE
     if info.flag_bits & 0x41:
         return "is encrypted; pack it again without a password"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -305,99 +283,6 @@ def _read_zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         return file.read(info.file_size)  # no more than that is unpacked; compared with its checksum
 
 
-def _in_tar(path: Path, compression: str) -> _Entries:
-    """Walks from header to header.
-
-    `tarfile` parses the single header only: its own walk takes a broken header for the end, follows sizes below zero, spends
-    minutes on long notes, and keeps all members.
-    """
+def _in_tar(path: Path, compression: str) -> Entries:
     with _decompressed(path, compression) as file:
-        notes: dict[str, bytes] = {}  # on the member that comes next
-        while (block := _exactly(file, _BLOCK_BYTES)).strip(b"\0"):
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-            if header.type in _NOTES:
-                notes |= _NOTES[header.type](_note(file, header.size))
-                continue
-            more = header.type == tarfile.GNUTYPE_SPARSE and block[482]
-            while more:  # the rest of the map of a sparse file
-                more = _exactly(file, _BLOCK_BYTES)[504]
-            size = int(notes.get("size", header.size))
-            if size < 0:
-                raise ValueError(f"a size of {size}")
-            has_content = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
-            start, stored = file.tell(), size if has_content else 0
-            path_note = notes.get("GNU.sparse.name", notes.get("path"))
-            name = header.name if path_note is None else path_note.decode("utf-8", "surrogateescape")
-            refusal, skip = _tar_refusal(header, notes), partial(_skip, file, start + stored)
-            yield _Entry(name, size, partial(file.read, size), header.isdir(), refusal, skip)
-            notes = {}
-            file.seek(start + _whole_blocks(stored))
-        _expect_padding(file)
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    content = file.read(size)
-    if len(content) < size:
-        raise EOFError("tar's end mark is missing")
-    return content
-
-
-def _skip(file: BinaryIO, end: int) -> None:
-    if file.tell() < end:
-        file.seek(end - 1)  # which a file that is not compressed does beyond its own end
-        if not file.read(1):
-            raise EOFError("the rest of it is missing")
-
-
-def _whole_blocks(size: int) -> int:
-    return -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
-
-
-def _note(file: BinaryIO, size: int) -> bytes:
-    if not 0 <= size <= _MAX_NOTE_BYTES:
-        raise ValueError(f"a header of {size:,} bytes")
-    return _exactly(file, _whole_blocks(size))[:size]
-
-
-def _pax(note: bytes) -> dict[str, bytes]:
-    """Records of `LENGTH KEY=VALUE\\n`, where the length counts all of its record."""
-    found, start = {}, 0
-    while start < len(note):
-        length = note[start : start + 8].partition(b" ")[0]
-        space, end = start + len(length), start + (int(length) if length.isdigit() else 0)
-        if not space < end <= len(note):
-            raise ValueError("a broken header")
-        key, _, value = note[space + 1 : end - 1].partition(b"=")
-        found[key.decode("utf-8", "replace")] = value
-        start = end
-    return found
-
-
-_NOTES: dict[bytes, Callable[[bytes], dict[str, bytes]]] = {
-    tarfile.GNUTYPE_LONGNAME: lambda note: {"path": note.partition(b"\0")[0]},
-    tarfile.GNUTYPE_LONGLINK: lambda note: {},
-    tarfile.XHDTYPE: _pax,
-    tarfile.SOLARIS_XHDTYPE: _pax,
-    tarfile.XGLTYPE: lambda note: {},  # on all members, such as a commit
-}
-
-
-def _tar_refusal(header: tarfile.TarInfo, notes: dict[str, bytes]) -> str:
-    if header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in notes):
-        return "is stored without its zeros; pack it again without --sparse"
-    if header.isreg():
-        return ""
-    if header.issym() or header.islnk():
-        return _LINK
-    return _NO_FILE if header.isdev() else f"is of a type that is not known ({header.type!r}); pack the set without it"
-
-
-def _expect_padding(file: BinaryIO) -> None:
-    """Reads to the end, where compression keeps its checksum."""
-    for _ in range(_MAX_PADDING_CHUNKS):
-        chunk = file.read(_PADDING_CHUNK_BYTES)
-        if not chunk:
-            return
-        if chunk.count(0) != len(chunk):
-            raise ValueError("more follows tar's end mark, as where archives are joined: unpack those with --ignore-zeros")
-    raise ValueError("nothing but zeros follow tar's end mark")
+        yield from tar_entries(file)
