@@ -1,4 +1,4 @@
-"""The command line of the library: `pennet inpaint`, `pennet mask`, `pennet pack`, `pennet evaluate`."""
+"""The command line of the library: `pennet inpaint`, `pennet mask`, `pennet pack`, `pennet evaluate`, `pennet data`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from pennet.data import cli as data_cli
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.masks import KINDS
@@ -37,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_cli.app, name="data")
 
 
 @app.command()

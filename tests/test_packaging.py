@@ -178,7 +178,7 @@ def test_extras_bring_the_modules_that_are_asked_for_in_their_name() -> None:
         for extra, modules in re.findall(r'require\("(\w+)", ([^)]+)\)', path.read_text())
         for module in re.findall(r'"(\w+)"', modules)
     }
-    assert {extra for extra, _ in asked} == {"metrics", "classical"}
+    assert {extra for extra, _ in asked} == {"metrics", "classical", "data"}
     for extra, module in asked:
         names = {canonicalize_name(Requirement(text).name) for text in PROJECT["optional-dependencies"][extra]}
         assert names & {canonicalize_name(name) for name in distributions_of[module]}, (extra, module)
@@ -186,7 +186,7 @@ def test_extras_bring_the_modules_that_are_asked_for_in_their_name() -> None:
 
 def test_lock_holds_every_distribution_that_make_setup_installs() -> None:
     extras = PROJECT["optional-dependencies"]
-    parts = [PROJECT["dependencies"], *(extras[name] for name in ("metrics", "classical", "ops", "dev"))]
+    parts = [PROJECT["dependencies"], *(extras[name] for name in ("metrics", "classical", "data", "ops", "dev"))]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     locked = {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
     installed = {name: found.version for name, found in closure(text for part in parts for text in part).items()}

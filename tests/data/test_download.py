@@ -1,12 +1,7 @@
 """Downloads against a real server that does what servers and networks do."""
 
-import contextlib
 import hashlib
-import socket
-import struct
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +9,7 @@ import pytest
 from pennet.data.download import fetch
 from pennet.errors import TransientError, UserError
 from pennet.metrics import weights
+from tests.data.server import Answer, running
 
 CONTENT = bytes(range(256)) * 8000
 HALF = CONTENT[: len(CONTENT) // 2]
@@ -21,68 +17,29 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 REMEDY = "get it elsewhere"
 
 
-class Handler(BaseHTTPRequestHandler):
-    """The path says what to do."""
-
-    protocol_version = "HTTP/1.1"
-    closing = threading.Event()
-
-    def do_GET(self) -> None:
-        kind = self.path.strip("/").partition(".")[0]
-        self.close_connection = True
-        if kind.isdecimal():
-            self.send_error(int(kind))
-            return
-        if kind == "silent":
-            self.closing.wait(30)
-            return
-        self.send_response(200)
-        length = {"whole": len(CONTENT), "short": len(HALF), "nonsense": "many"}.get(kind, len(CONTENT))
-        if kind in ("chunked", "cutchunk"):
-            self.send_header("Transfer-Encoding", "chunked")
-        elif kind != "unsaid":
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-        if kind in ("chunked", "cutchunk"):
-            self.wfile.write(b"%x\r\n" % len(CONTENT))
-            self.wfile.write(CONTENT + b"\r\n0\r\n\r\n" if kind == "chunked" else HALF)
-        elif kind in ("whole", "short", "unsaid", "nonsense"):
-            self.wfile.write(CONTENT)
-        elif kind == "other":
-            self.wfile.write(bytes(len(CONTENT)))
-        else:
-            self.wfile.write(HALF)
-        if kind == "stalled":
-            self.closing.wait(30)
-        if kind == "reset":
-            self.wfile.flush()
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-
-    def finish(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # a reset connection has nothing left to flush
-            super().finish()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """The client went away, as some tests want it to."""
+ANSWERS = {
+    "chunked": Answer(chunked=True),
+    "unsaid": Answer(length=None),
+    "nonsense": Answer(length="many"),
+    "cut": Answer(cut_after=len(HALF)),
+    "cutchunk": Answer(chunked=True, cut_after=len(HALF)),
+    "reset": Answer(cut_after=len(HALF), reset=True),
+    "stalled": Answer(cut_after=len(HALF), stall=True),
+    "silent": Answer(silent=True),
+    "other": Answer(body=bytes(len(CONTENT))),
+    "short": Answer(length=str(len(HALF))),
+    **{str(status): Answer(status) for status in (403, 404, 408, 429, 503)},
+}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    http = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}"
-    Handler.closing.set()
-    http.shutdown()
-    http.server_close()
+    """What it does with a path is the path's name, whatever comes after the dot; `elsewhere` asks it as a proxy."""
+    with running(CONTENT) as http:
+        for suffix in ("zip", "pth"):
+            http.answers |= {f"{name}.{suffix}": [answer] for name, answer in ANSWERS.items()}
+        http.answers["http://elsewhere.invalid/archive.zip"] = [ANSWERS["cut"]]
+        yield http.url
 
 
 def test_file_is_copied(tmp_path: Path) -> None:

@@ -208,6 +208,21 @@ def test_own_photos_are_packed_and_run(demo: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_data_sets_are_listed_and_own_pictures_verified(demo: Path) -> None:
+    shown = run(demo, *command(".venv/bin/pennet data list"), COLUMNS="200").stdout
+    assert all(f" {name} " in shown for name in ("facade", "dtd", "celebahq", "places2", "folder", "hub"))
+    assert run(demo, *command(".venv/bin/pennet data card")).stdout == (ROOT / "docs/data/dtd.md").read_text()
+    (demo / "photos").mkdir()
+    for i in range(40):
+        picture = np.random.default_rng(i).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(demo / "photos" / f"{i}.png")
+    result = run(demo, *command(".venv/bin/pennet data verify"))
+    shutil.rmtree(demo / "photos")
+    assert result.returncode == 0, result.stderr
+    assert "folder: 40 pictures; split: seeded" in result.stdout
+
+
+@pytest.mark.slow
 def test_evaluate_scores_two_folders(demo: Path) -> None:
     rng = np.random.default_rng(0)
     for folder in ("truth", "results", "masks"):

@@ -1,0 +1,176 @@
+"""`pennet data`: what data sets there are, what each asks for, how to get one, and whether what one has is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from pennet.errors import UserError
+
+if TYPE_CHECKING:
+    from pennet.data.download import Remote
+    from pennet.data.sets.spec import DataSet, Source
+
+LISTS = "paper-lists.zip"
+"""What the paper's lists are called beside the archives."""
+PARTIAL = ".partial"
+SHOWN = 10
+
+app = typer.Typer(help="The data sets: what they are, how to get them, whether they are whole.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Of the data set, as `pennet data list` shows it.")]
+
+
+@app.command("list")
+def list_all() -> None:
+    """All data sets, with their sizes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pennet.data.sets import data_sets
+    from pennet.data.sets.card import download_text, splits_text
+
+    table = Table("name", "data set", "pictures", "splits", "download", "licence")
+    for name, data_set in data_sets().items():
+        pictures = f"{data_set.num_images:,}" if data_set.num_images else ""
+        licence = "to accept" if data_set.must_accept else ""
+        table.add_row(name, data_set.title, pictures, splits_text(data_set), download_text(data_set), licence)
+    Console().print(table)
+
+
+@app.command()
+def card(name: Name) -> None:
+    """What should be known of a data set before it is downloaded: licence, sizes, splits, traps."""
+    from pennet.data.sets import find
+    from pennet.data.sets.card import card as page
+
+    try:
+        typer.echo(page(find(name)), nl=False)
+    except UserError as error:
+        _fail(error)
+
+
+@app.command()
+def download(
+    name: Name,
+    to: Annotated[Path | None, typer.Option(help="Folder for its files \\[default: data/archives/NAME].")] = None,
+    accept_licence: Annotated[
+        bool, typer.Option(help="I have read its licence and agree; `pennet data card` shows it.")
+    ] = False,
+    repository: Annotated[str | None, typer.Option(help="hub only: OWNER/NAME of a data set.")] = None,
+    revision: Annotated[str | None, typer.Option(help="hub only: the commit, 40 hexadecimal digits.")] = None,
+) -> None:
+    """Download the archives of a data set and the lists of the paper's split; go on where an earlier try was cut."""
+    from pennet.data.sets import find, hub
+    from pennet.data.sets.card import bytes_text
+    from pennet.data.sets.splits import fetch_lists
+
+    try:
+        data_set = find(name)
+        folder = to or Path("data/archives") / name
+        if (repository or revision) and data_set is not hub.HUB:
+            raise UserError(f"{name}: --repository and --revision are for data set hub; leave them out")
+        if data_set is hub.HUB and not (repository and revision):
+            raise UserError("hub: name a data set and its commit: --repository OWNER/NAME --revision COMMIT")
+        if data_set is not hub.HUB and not data_set.archives:
+            raise UserError(f"{name}: there is nothing to download; give what you have: pennet data verify {name} PATH")
+        data_set.check_accepted(accept_licence)
+        typer.echo(f"licence: {data_set.licence}")
+        if repository and revision:
+            hub.download(repository, revision, folder)
+        for archive in data_set.archives:
+            if archive.remote is None:
+                typer.echo(f"{archive.file} is handed out at {data_set.homepage} only: download it there, by hand")
+            elif _has(folder / archive.file, archive.remote):
+                typer.echo(f"{folder / archive.file} is there, and whole")
+            else:
+                typer.echo(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
+                _fetch(archive.remote, folder / archive.file)
+        if data_set.paper and not _has(folder / LISTS, data_set.paper.remote):
+            fetch_lists(data_set.paper, folder / LISTS, folder / PARTIAL)
+    except (UserError, OSError) as error:
+        _fail(error)
+    typer.echo(f"next: pennet data verify {name} {' '.join(_to_verify(data_set, folder))}")
+
+
+@app.command()
+def verify(
+    name: Name,
+    paths: Annotated[list[Path], typer.Argument(help="Its archives or folders.")],
+    lists: Annotated[
+        Path | None, typer.Option(help="Archive of the paper's lists; without it the split is a seeded one, and says so.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of a seeded split.")] = 0,
+    test_ratio: Annotated[float, typer.Option(help="Share that a seeded split tests with, if the set has no size.")] = 0.1,
+    val_ratio: Annotated[float, typer.Option(help="Share of the training pictures that is kept for validation.")] = 0.05,
+) -> None:
+    """Check that archives are this data set and whole, decode every picture, and say how they are divided."""
+    from pennet.data.sets import find
+    from pennet.data.sets.splits import assign
+
+    try:
+        data_set = find(name)
+        source = data_set.read(paths)
+        split = assign(data_set, source, lists, seed=seed, test_ratio=test_ratio, val_ratio=val_ratio)
+        bad = _undecodable(source, name)
+    except (UserError, OSError) as error:
+        _fail(error)
+    typer.echo(f"{name}: {len(source.places):,} pictures; split: {split.origin}")
+    typer.echo(", ".join(f"{count:,} {part}" for part, count in split.counts().items()))
+    if split.left_out:
+        typer.echo(f"{len(split.left_out):,} left out, because their look-alikes test: {_first(split.left_out)}")
+    if bad:
+        listed = "".join(f"\n  - {problem}" for problem in bad[:SHOWN])
+        _fail(f"{name}: {len(bad):,} pictures cannot be read; repair or remove them:{listed}")
+
+
+def _has(path: Path, remote: Remote) -> bool:
+    """Whether a file is there that has a published checksum, and has it."""
+    if not remote.checksums or not path.is_file():
+        return False
+    algorithm, expected = next(iter(remote.checksums.items()))
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == expected
+
+
+def _fetch(remote: Remote, path: Path) -> None:
+    from pennet.data.download import fetch_remote
+
+    remedy = "try again later, or bring the file yourself and run this command again"
+    sha256 = fetch_remote(remote, path, path.parent / PARTIAL, remedy)
+    if not remote.checksums:
+        typer.echo(f"{path.name}: nobody published a checksum; its sha256 is {sha256}")
+
+
+def _undecodable(source: Source, name: str) -> list[str]:
+    """The pictures that cannot be read, each with its reason."""
+    from tqdm import tqdm
+
+    from pennet.data.picture_files import read_rgb
+
+    bad = []
+    for item in tqdm(source.items(), total=len(source.places), desc=f"verify {name}", unit="image"):
+        try:
+            read_rgb(io.BytesIO(item.content), item.key)
+        except UserError as error:
+            bad.append(str(error))
+    return bad
+
+
+def _to_verify(data_set: DataSet, folder: Path) -> list[str]:
+    """The arguments that `verify` takes after the name."""
+    files = [str(folder / archive.file) for archive in data_set.archives] or [str(folder)]
+    return [*files, *(["--lists", str(folder / LISTS)] if data_set.paper else [])]
+
+
+def _first(items: tuple[str, ...]) -> str:
+    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN:,} more" if len(items) > SHOWN else "")
+
+
+def _fail(problem: object) -> NoReturn:
+    typer.echo(f"pennet data: {problem}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,75 @@
+"""Anybody's pictures, in a folder or an archive."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pennet.data.search import a_few, shown
+from pennet.data.sets.spec import DataSet, Place, Source, archive_source, is_picture, listing
+from pennet.errors import UserError
+
+SPLIT_OF_WORD = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""How people name the folders and files of a split."""
+
+
+def places_of(names: Iterable[str]) -> dict[str, Place]:
+    """A picture's key is its whole path; those in one subfolder are taken for a group, such as a scene, and stay together.
+
+    Folders that all pictures share say nothing, and are passed over. If what comes next is named after splits everywhere,
+    it is a split, and the pictures in it are no group.
+    """
+    names = [name for name in names if is_picture(name)]
+    folders = {name: name.split("/")[:-1] for name in names}
+    shared = _num_shared(list(folders.values()))
+    splits = {name: SPLIT_OF_WORD.get(parts[shared].lower()) if parts[shared:] else None for name, parts in folders.items()}
+    has_splits = None not in splits.values() and "train" in splits.values() and len(set(splits.values())) > 1
+    places = {}
+    for name in names:
+        key = unicodedata.normalize("NFC", name)  # macOS writes the same name in other code points
+        inside = folders[name][shared + has_splits :]
+        group = key.rpartition("/")[0] if inside else key
+        places[name] = Place(key, group, splits[name] if has_splits else None)
+    return places
+
+
+def read(paths: Sequence[Path]) -> Source:
+    members = listing(paths)
+    places = places_of(members)
+    if not places:
+        where = ", ".join(map(shown, paths))
+        raise UserError(f"{where}: holds no picture, but {a_few(members) or 'nothing'}; give a folder or archive of photos")
+    own_split = "the folders' own" if any(place.split for place in places.values()) else ""
+    return archive_source(members, places, own_split)
+
+
+def _num_shared(folders: Sequence[Sequence[str]]) -> int:
+    """How many leading folders all have in common."""
+    shortest = min(folders, key=len, default=())
+    return next((i for i, part in enumerate(shortest) if any(other[i] != part for other in folders)), len(shortest))
+
+
+FOLDER = DataSet(
+    name="folder",
+    title="Your own pictures",
+    homepage="",
+    holds="The pictures of a folder with its subfolders, or of a zip or tar archive.",
+    num_images=None,
+    splits=(),
+    split_origin="folders named train, val and test if all pictures lie in such; otherwise a share of the groups, by a seed",
+    licence="Whatever you may do with your own pictures.",
+    must_accept=False,
+    citation="",
+    archives=(),
+    disk_bytes=None,
+    read=read,
+    traps=(
+        "Pictures of one subfolder are a group, which is never split: one large subfolder makes uneven splits.",
+        "Hidden files and those of other types than pictures are left out.",
+    ),
+)

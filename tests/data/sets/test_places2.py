@@ -1,0 +1,75 @@
+"""Places2 against tars in the owners' layout: repeated basenames, two levels of classes, grey pictures, lists."""
+
+from pathlib import Path
+
+import pytest
+
+from pennet.data.sets.places2 import PLACES2
+from pennet.errors import UserError
+from tests.data.sets.stand_ins import JPEG, jpeg, write_tar
+
+TRAIN = {
+    "/a/airfield/00000001.jpg": jpeg(1),
+    "/a/alley/00000001.jpg": jpeg(2, "L"),
+    "/s/swimming_pool/indoor/00000001.jpg": jpeg(3),
+    "/s/swimming_pool/outdoor/00000001.jpg": jpeg(4),
+}
+VAL = {f"Places365_val_{n:08d}.jpg": jpeg(10 + n) for n in (1, 2)}
+LISTS = {
+    "places365_train_standard.txt": "".join(f"{name} {label}\n" for label, name in enumerate(TRAIN)).encode(),
+    "places365_val.txt": "".join(f"{name} 0\n" for name in VAL).encode(),
+    "categories_places365.txt": b"/a/airfield 0\n",
+}
+
+
+def tars(folder: Path, train: str = "data_256", val: str = "val_256", without: str = "") -> list[Path]:
+    pictures = {f"{train}{name}": content for name, content in TRAIN.items()}
+    pictures.pop(without, None)
+    return [
+        write_tar(folder / "train_256_places365standard.tar", pictures),
+        write_tar(folder / "val_256.tar", {f"{val}/{name}": content for name, content in VAL.items()}),
+        write_tar(folder / "filelist_places365-standard.tar", LISTS),
+    ]
+
+
+def test_repeated_basenames_stay_apart_and_grey_pictures_in(tmp_path: Path) -> None:
+    items = {item.key: item for item in PLACES2.read(tars(tmp_path)).items()}
+    train = {f"data_256{name}": content for name, content in TRAIN.items()}
+    val = {f"val_256/{name}": content for name, content in VAL.items()}
+    assert {key: item.content for key, item in items.items()} == train | val
+    assert {key: item.split for key, item in items.items()} == dict.fromkeys(train, "train") | dict.fromkeys(val, "test")
+
+
+def test_a_renamed_folder_changes_no_key(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        path.mkdir()
+    renamed = PLACES2.read(tars(paths[0], train="places/data_256_standard"))
+    assert {item.key for item in renamed.items()} == {item.key for item in PLACES2.read(tars(paths[1])).items()}
+
+
+def test_the_large_pictures_have_keys_of_their_own(tmp_path: Path) -> None:
+    keys = {item.key for item in PLACES2.read(tars(tmp_path, "data_large", "val_large")).items()}
+    assert {key.partition("/")[0] for key in keys} == {"data_large", "val_large"}
+
+
+def test_what_the_official_list_names_must_be_there(tmp_path: Path) -> None:
+    cut = tars(tmp_path, without="data_256/a/alley/00000001.jpg")
+    with pytest.raises(UserError, match=r", train: 1 of 4 pictures are missing: /a/alley/00000001\.jpg; give"):
+        PLACES2.read(cut)
+
+
+def test_the_validation_tar_must_be_there(tmp_path: Path) -> None:
+    train, _, lists = tars(tmp_path)
+    with pytest.raises(UserError, match=r", test: 2 of 2 pictures are missing: Places365_val_00000001\.jpg, "):
+        PLACES2.read([train, lists])
+
+
+def test_the_lists_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"places365_train_standard\.txt is missing; give .*filelist_places365"):
+        PLACES2.read(tars(tmp_path)[:2])
+
+
+def test_another_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no file such as data_256/a/airfield/00000001\.jpg, but base/cmp_b0001\.jpg"):
+        PLACES2.read([write_tar(tmp_path / "facade.tar", {"base/cmp_b0001.jpg": JPEG})])
