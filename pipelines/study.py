@@ -12,7 +12,8 @@ import argparse
 import itertools
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from pipelines.provenance import CHANGES_NO_RESULT
 from pipelines.repository import git
 from pipelines.workspace import check_workspace
 
-LOCK = "dvc.lock"
+LOCK, RESULTS = "dvc.lock", "reports"
 SQLITE = "sqlite:///"
 
 
@@ -44,7 +45,7 @@ def run(profile: str) -> None:
     if changes := git("status", "--porcelain", "--untracked-files=no", "--", ".", *results).splitlines():
         raise UserError(f"not committed: {', '.join(line.strip() for line in changes)}; a study is of a commit")
     folder = layout.study_dir(profile)
-    _check_out(folder, git("rev-parse", "HEAD").strip())
+    check_out(folder, git("rev-parse", "HEAD").strip())
     write_yaml(folder / PARAMS_PATH, _with_the_projects_files(params))
     for ancestor in ancestors(profile):
         if brought := bring_trainings(layout.study_dir(ancestor), folder, params):
@@ -96,20 +97,33 @@ def bring_trainings(source: Path, folder: Path, params: Mapping[str, Any]) -> li
     return brought
 
 
-def _check_out(folder: Path, commit: str) -> None:
-    """Makes the folder a clone at a commit, with the project's cache; what it has already computed stays known to DVC."""
-    lock = folder / LOCK
-    known = lock.read_text() if lock.exists() else None
+def check_out(folder: Path, commit: str) -> None:
+    """Makes the folder a clone at a commit, with the project's cache; the lock file and the results in it stay its own."""
     if not (folder / ".git").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         git("clone", "--quiet", "--no-checkout", str(Path.cwd()), str(folder))
     git("-C", str(folder), "fetch", "--quiet", str(Path.cwd()), commit)
-    git("-C", str(folder), "checkout", "--quiet", "--force", "--detach", commit)
-    if known is not None:
-        lock.write_text(known)
+    with _kept(folder / LOCK, folder / RESULTS):
+        git("-C", str(folder), "checkout", "--quiet", "--force", "--detach", commit)
     cache = str(Path(".dvc/cache").absolute())
     with child([sys.executable, "-m", "dvc", "config", "--local", "cache.dir", cache], cwd=folder) as process:
         process.wait()
+
+
+@contextmanager
+def _kept(*paths: Path) -> Iterator[None]:
+    """Puts back what was there before: git holds these paths too, as they are under the project's own parameters."""
+    aside = {path: path.with_name(f".{path.name}-of-the-study") for path in paths}
+    for path, kept in aside.items():
+        if path.exists() and not kept.exists():  # one that is there already is of a start that was killed in between
+            path.rename(kept)
+    try:
+        yield
+    finally:
+        for path, kept in aside.items():
+            if kept.exists():
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                kept.rename(path)
 
 
 def _with_the_projects_files(params: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.identity import digest
-from pipelines.study import bring_trainings
+from pipelines.study import bring_trainings, check_out
 from tests.conftest import make
 from tests.project import ROOT, SMALL, make_project, run
 
@@ -149,6 +149,41 @@ def test_finished_trainings_are_brought_and_none_is_overwritten(tmp_path: Path) 
     assert (new / "reports/terrain/methods/ca/seed-1/cost.json").read_text() == "its own"
     assert bring_trainings(old, new, params) == []
     assert bring_trainings(tmp_path / "none", new, params) == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_results_of_a_study_outlive_a_new_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool) -> None:
+    """git holds the quick profile's lock file and reports; a study that goes on has its own."""
+    project, study = tmp_path / "project", tmp_path / "study"
+    (project / "reports").mkdir(parents=True)
+    files = {"dvc.lock": "quick", "reports/cost.json": "quick", "code.py": "old", ".dvc/config": ""}
+    for name, text in files.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    subprocess.run(["git", "init", "--quiet", str(project)], check=True)
+    _commit(project)
+    monkeypatch.chdir(project)
+    commits = []
+    for text in ("older", "new"):
+        (project / "code.py").write_text(text)
+        _commit(project)
+        commits.append(subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip())
+
+    check_out(study, commits[0])
+    assert (study / "reports/cost.json").read_text() == "quick"
+    (study / "dvc.lock").write_text("the study's")
+    (study / "reports/cost.json").write_text("the study's")
+    (study / "reports/fresh.md").write_text("the study's")
+    if killed:  # after the checkout, before its results are put back
+        (study / "reports").rename(study / ".reports-of-the-study")
+        (study / "reports").mkdir()
+        (study / "reports/cost.json").write_text("quick")
+
+    check_out(study, commits[1])
+    assert (study / "code.py").read_text() == "new"
+    for name in ("dvc.lock", "reports/cost.json", "reports/fresh.md"):
+        assert (study / name).read_text() == "the study's"
+    assert not list(study.glob(".*-of-the-study"))
 
 
 def test_unknown_profile_is_named_with_those_there_are(project: Path) -> None:
