@@ -53,6 +53,9 @@ RUN_HERE = {
     ".venv/bin/pennet inpaint photo.png mask.png crisp.png --model models/terrain/pennet/seed-2019"
     " --sharpness 1000 --sources sources.png",
     ".venv/bin/pennet pack photos mine.zip",
+    ".venv/bin/pennet data list",
+    ".venv/bin/pennet data card dtd",
+    ".venv/bin/pennet data verify folder photos",
     ".venv/bin/pennet evaluate truth results --masks masks --json results.json",
 }
 
