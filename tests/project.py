@@ -34,7 +34,7 @@ SMALL = {
     "prepare": {"image_size_px": 48},
     "train": {"steps": 4, "batch_size": 4, "log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 2},
     "recipes": {
-        "pennet": {"base_width": 8, "dilations": [1, 2], "discriminator_width": 4},
+        "pennet": {"base_width": 8, "dilations": [1, 2], "discriminator_width": 4, "learning_rate": 0.02},  # steps show
         "gntipt": {"base_width": 8, "discriminator_width": 4},
     },
     "evaluate": {"bootstrap_resamples": 50, "kid_subsets": 5, "lpips_nets": []},
