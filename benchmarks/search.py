@@ -24,7 +24,6 @@ Every trial is a line of JSON in the output file, written when it is done: run a
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import hashlib
 import json
@@ -60,13 +59,11 @@ from pennet.seeding import apply_runtime
 from pennet.training import budget, loop
 from pennet.training.allocator import keep_freed_memory
 from pennet.training.checkpoint import differences
-from pipelines import layout
 from pipelines.params import load_params
+from pipelines.prepared import prepared_pictures
 from pipelines.profile import committed_params, resolved
 from pipelines.train import Trial
 
-VALIDATION_PART = 5
-"""One of so many parts of the training split, the last, is for validation."""
 NEAR = 1.05
 """The best trial's L1 in the hole is at most this many times the lowest."""
 BATCH = 8
@@ -75,8 +72,6 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Pictures:
-    """The training split, divided."""
-
     training: Images
     """(N, S, S, 3) uint8."""
     validation: Images
@@ -114,27 +109,13 @@ TRAINED_WITH = ("steps", "minutes", "batch_size", "ema_decay", "mixed_precision"
 """The parameters of `train` that change weights."""
 
 
-def read_pictures(folder: Path) -> Pictures:
-    """The training split of a prepared data set; of the test split no picture is read.
-
-    Args:
-        folder: with `train.npy` and `manifest.csv`, as stage `prepare` writes them.
+def read_pictures(dataset: str) -> Pictures:
+    """The training and the validation split of a prepared data set; of the test split no picture is read.
 
     Raises:
-        UserError: not prepared, or too few pictures to divide.
+        UserError: not prepared.
     """
-    try:
-        images = np.load(folder / "train.npy")
-        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
-            groups = {int(row["index"]): row["group"] for row in csv.DictReader(file) if row["split"] == "train"}
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is missing; run `dvc repro prepare` first") from error
-    first = len(images) - len(images) // VALIDATION_PART
-    held_out = {groups[index] for index in range(first, len(images))}
-    kept = [index for index in range(first) if groups[index] not in held_out]
-    if first == len(images) or not kept:
-        raise UserError(f"{folder / 'train.npy'}: {len(images)} pictures cannot be divided into training and validation")
-    return Pictures(images[kept], images[first:])
+    return Pictures(*(np.stack([*prepared_pictures(dataset, split)]) for split in ("train", "val")))
 
 
 def metrics(side_px: int) -> list[Metric]:
@@ -205,9 +186,7 @@ class _Nobody:
 def _outcome(task: Search, candidate: Candidate, device: torch.device, measures: Sequence[Measure]) -> dict[str, Any]:
     """Trains and scores; a training that leaves the finite numbers has failed, which is a result as well."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "train.npy"
-        np.save(path, task.pictures.training)
-        trial = Trial(path, task.seed, candidate.train, candidate.recipe, task.runtime, device)
+        trial = Trial(task.pictures.training, task.seed, candidate.train, candidate.recipe, task.runtime, device)
         try:
             pace = _pace(trial) if candidate.train.minutes else None
             steps = candidate.train.steps if pace is None else budget.steps_within(candidate.train.minutes, pace)
@@ -305,11 +284,10 @@ def run(arguments: argparse.Namespace) -> None:
         names = [name for name, known in config.recipes.items() if known.method == arguments.method]
         raise UserError(f"--recipe: {recipe_name!r} is no recipe of {arguments.method}; known are {', '.join(names)}")
     dataset = config.datasets[0]
-    folder = layout.prepared_dir(dataset)
-    pictures = read_pictures(folder)
+    pictures = read_pictures(dataset)
     if pictures.side_px != config.prepare.image_size_px:
         raise UserError(
-            f"{folder / 'train.npy'}: pictures of {pictures.side_px} px, but profile {arguments.profile} has"
+            f"{dataset}: prepared pictures of {pictures.side_px} px, but profile {arguments.profile} has"
             f" prepare.image_size_px: {config.prepare.image_size_px}; prepare the data with that profile"
         )
     keep_freed_memory()

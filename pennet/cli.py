@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -115,6 +114,7 @@ def pack(
     test_ratio: Annotated[float, typer.Option(help="Share kept for the test.")] = 0.2,
 ) -> None:
     """Make a data set of your own photos; prints what to add to params.yaml."""
+    from pennet.data.entry import data_set_name, entry
     from pennet.data.pack import pack as pack_folder
 
     try:
@@ -124,8 +124,7 @@ def pack(
     if packed.left_out:
         typer.echo(f"left out: {packed.left_out}", err=True)
     typer.echo(f"{archive}: {packed.num_train} training and {packed.num_test} test photos. Add to params.yaml:")
-    name, quoted = _dataset_name(archive.stem), "'" + str(archive).replace("'", "''") + "'"
-    typer.echo(f"datasets: [{name}]\nsources:\n  {name}:\n    archive: {quoted}\n    sha256: {packed.sha256}")
+    typer.echo(entry(data_set_name(archive.stem), "packed", str(archive), packed.sha256), nl=False)
 
 
 @app.command()
@@ -193,12 +192,6 @@ def evaluate(
     except (UserError, OSError) as error:
         _fail(str(error))
     _print(scores.report)
-
-
-def _dataset_name(text: str) -> str:
-    """The nearest name that params.yaml takes."""
-    name = re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
-    return name if name[:1].isalpha() else f"photos_{name}".rstrip("_")
 
 
 def _check_png(output: Path) -> None:

@@ -1,21 +1,33 @@
-"""Stage `download`: brings a data set's archive here and checks every byte."""
+"""Stage `download`: brings what a data set is read from and checks every byte; notes what came in `data/raw/DATASET.json`.
+
+The archives lie in `data/archives/`, or where they were: DVC keeps the note, not a second copy of them.
+"""
 
 from __future__ import annotations
 
 from pennet.config import SourceConfig
-from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
 
-def run(dataset: str, *, sources: dict[str, SourceConfig]) -> None:
-    """Writes the archive of `dataset`."""
-    from pennet.data.download import fetch
+def run(dataset: str, *, source: SourceConfig) -> None:
+    """Brings the archives of `dataset`, and the lists of its split."""
+    from dataclasses import asdict
 
-    if dataset not in sources:
-        raise UserError(f"no entry in sources; known are {', '.join(sources)}")
-    source = sources[dataset]
-    fetch(source.archive, layout.raw_archive(dataset), source.sha256, f"correct sources.{dataset} in params.yaml")
+    from pennet.atomic import write_json
+    from pennet.data.obtain import obtain
+    from pennet.data.sets import find
+
+    obtained = obtain(
+        find(source.data_set),
+        layout.archives_dir(dataset),
+        own=source.archives,
+        sha256=source.sha256,
+        revision=source.revision,
+        accepted=source.accept_licence,
+        lists=source.split,
+    )
+    write_json(layout.receipt_path(dataset), asdict(obtained))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def training_identity(dataset: str, method: str, seed: int, config: Config) -> d
     """
     from pennet.seeding import numerics
 
+    config = config.of(dataset)
     recipe = config.recipes[method]
     train = {key: value for key, value in asdict(config.train).items() if key not in CADENCE}
     roots = ["pipelines/train.py", *training_parts(recipe.method, recipe.training_mask)]
@@ -71,6 +72,7 @@ def benchmark_content(dataset: str, config: Config) -> dict[str, str]:
     Raises:
         UserError: data or masks are not there yet.
     """
+    config = config.of(dataset)
     path = layout.masks_dir(dataset) / "manifest.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:

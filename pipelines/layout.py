@@ -9,12 +9,23 @@ IDENTITY_FILE = "identity.json"
 """Beside weights and checkpoints: what decides them."""
 
 
-def raw_archive(dataset: str) -> Path:
-    return Path("data/raw") / dataset / "archive.zip"
+def archives_dir(dataset: str) -> Path:
+    """Downloaded archives, of any size: known to neither git nor DVC, which would keep a second copy."""
+    return Path("data/archives") / dataset
+
+
+def receipt_path(dataset: str) -> Path:
+    """What stage `download` has brought: paths, sizes, checksums."""
+    return Path("data/raw") / f"{dataset}.json"
+
+
+def preparing_dir(dataset: str) -> Path:
+    """What a preparation that was interrupted goes on from: known to neither git nor DVC, which empties outs."""
+    return Path("data/preparing") / dataset
 
 
 def prepared_dir(dataset: str) -> Path:
-    """`train.npy`, `test.npy` (uint8, N x S x S x 3), `manifest.csv`, whose rows follow the arrays, and `digests.json`."""
+    """Shards, `index.parquet` and what goes with them; see `pennet.data.shards`."""
     return Path("data/prepared") / dataset
 
 

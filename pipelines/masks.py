@@ -16,16 +16,15 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
 
     from pennet.atomic import replacing_folder
     from pennet.masks import numbered_mask
-    from pipelines.outputs import test_names
+    from pipelines.prepared import names, prepared_pictures
 
-    names = test_names(dataset)
-    images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
-    height, width = images.shape[1:3]
-    test_masks = np.stack([numbered_mask(masks.protocol, masks.seed, i, height, width) for i in range(len(names))])
+    pictures = prepared_pictures(dataset, "test")
+    height, width = pictures[0].shape[:2]
+    test_masks = np.stack([numbered_mask(masks.protocol, masks.seed, i, height, width) for i in range(len(pictures))])
 
     manifest = pd.DataFrame(
         {
-            "name": names,
+            "name": names(pictures.keys()),
             "hole_ratio": test_masks.mean(axis=(1, 2)),
             "sha256": [hashlib.sha256(mask.tobytes()).hexdigest() for mask in test_masks],
         }

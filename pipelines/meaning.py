@@ -20,6 +20,10 @@ CARRIERS = (
     "pennet/config/",  # carries values; the values themselves are parameters
     "pennet/cost.py",  # counts and times
     "pennet/data/download.py",  # brings bytes that a checksum names
+    "pennet/data/obtain.py",  # likewise
+    "pennet/data/partial.py",
+    "pennet/data/sets/__init__.py",  # a list
+    "pennet/data/sets/card.py",  # tells of them
     "pennet/errors.py",
     "pennet/extras.py",
     "pennet/masks/__init__.py",  # a list: what it names counts, see `identity`

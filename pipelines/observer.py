@@ -18,7 +18,7 @@ class LiveObserver:
 
     Args:
         live: the run.
-        dataset: whose first test images are painted, with the centre hole.
+        dataset: whose first validation images are painted, with the centre hole: a training never sees the test.
         num_samples: rows of a sheet.
         device: where the generator is.
     """
@@ -28,11 +28,12 @@ class LiveObserver:
         import torch
 
         from pennet.data.images import to_float
+        from pennet.data.shards import Shards
         from pennet.masks import numbered_mask
 
         self.live = live
-        test = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")[:num_samples]
-        self.image = to_float(np.ascontiguousarray(test)).to(device)
+        pictures = Shards(layout.prepared_dir(dataset), "val")
+        self.image = to_float(np.stack([pictures[i] for i in range(min(num_samples, len(pictures)))])).to(device)
         hole = torch.from_numpy(numbered_mask("centre", 0, 0, *self.image.shape[-2:])).to(self.image)
         self.mask = hole.expand(len(self.image), 1, -1, -1)
 

@@ -5,44 +5,30 @@ Of a method that copies pixels also where the few pictures of the showcase got t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pennet.errors import UserError
 from pipelines import layout
+from pipelines.prepared import names, prepared_pictures
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
-
-def read_prepared_manifest(dataset: str) -> pd.DataFrame:
-    """`manifest.csv` of the prepared data, every name as it is written: `007`, `NA` and `null` are names too."""
-    import pandas as pd
-
-    return pd.read_csv(layout.prepared_dir(dataset) / "manifest.csv", dtype={"name": str}, keep_default_na=False)
+    from pennet.data.images import Picture
 
 
-def test_names(dataset: str) -> list[str]:
-    """Names of the test images, in the order of `test.npy`."""
-    manifest = read_prepared_manifest(dataset)
-    return manifest[manifest["split"] == "test"].sort_values("index")["name"].tolist()
-
-
-def test_set(dataset: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Names, images (N, S, S, 3) and masks (N, S, S; 1 = hole) of the test split, memory-mapped."""
+def test_set(dataset: str) -> tuple[list[str], Sequence[Picture], NDArray[np.uint8]]:
+    """Names, images (S, S, 3) and masks (S, S; 1 = hole) of the test split, read when they are asked for."""
     import numpy as np
 
-    names = test_names(dataset)
-    images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
+    images = prepared_pictures(dataset, "test")
     masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")
-    if not len(names) == len(images) == len(masks):
-        raise UserError(
-            f"{dataset}: {len(names)} test names, {len(images)} images, {len(masks)} masks; repeat prepare, masks"
-        )
-    return names, images, masks
+    if len(images) != len(masks):
+        raise UserError(f"{dataset}: {len(images)} test images, {len(masks)} masks; repeat stage masks")
+    return names(images.keys()), images, masks
 
 
 def write_outputs(

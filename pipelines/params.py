@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pennet.config import Config, ConfigError, MethodConfig, config_from_mapping
+from pennet.config import Config, ConfigError, config_from_mapping
 from pennet.errors import TransientError, UserError
 
 PARAMS_PATH = Path("params.yaml")
@@ -118,9 +118,9 @@ def stage_sections(run: Callable[..., None]) -> list[str]:
 def stage_main(run: Callable[..., None]) -> None:
     """Runs a stage: `python -m pipelines.STAGE DATASET [METHOD [SEED]]`.
 
-    `run`'s positional arguments come from the command line, its keyword-only ones are sections of `params.yaml`
-    (`recipe` is the entry of `recipes` with the method's name). What a user can mend ends in one message and exit status 1;
-    SIGTERM is an exception like any other, so that what is open is closed, and ends in exit status 143.
+    `run`'s positional arguments come from the command line, its keyword-only ones are sections of `params.yaml` with what
+    differs for the data set (`source` is its entry of `sources`, `recipe` the entry of `recipes` with the method's name).
+    What a user can mend ends in one message and exit status 1; SIGTERM is an exception like any other, so that what is open is closed, and ends in exit status 143.
     """
     parameters = inspect.signature(run).parameters.values()
     parser = argparse.ArgumentParser(description=inspect.getdoc(run))
@@ -132,9 +132,10 @@ def stage_main(run: Callable[..., None]) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     stage = " ".join([Path(inspect.getfile(run)).stem, *(str(value) for value in arguments.values() if value is not None)])
     try:
-        config = load_params()
+        config = load_params().of(arguments["dataset"])
+        entries = {"recipe": ("recipes", "method"), "source": ("sources", "dataset")}
         sections = {
-            name: _recipe(config, arguments["method"]) if name == "recipe" else getattr(config, name)
+            name: _entry(config, *entries[name], arguments) if name in entries else getattr(config, name)
             for name in stage_sections(run)
         }
         run(**arguments, **sections)
@@ -165,7 +166,8 @@ def _is_transient(error: Exception) -> bool:
     return isinstance(error, OSError) and not isinstance(error, lasting)
 
 
-def _recipe(config: Config, method: str) -> MethodConfig:
-    if method not in config.recipes:
-        raise UserError(f"recipes: has no entry {method!r}; known are {', '.join(config.recipes)}")
-    return config.recipes[method]
+def _entry(config: Config, section: str, argument: str, arguments: Mapping[str, Any]) -> Any:
+    entries, name = getattr(config, section), arguments[argument]
+    if name not in entries:
+        raise UserError(f"{section}: has no entry {name!r}; known are {', '.join(entries)}")
+    return entries[name]

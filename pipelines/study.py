@@ -105,6 +105,11 @@ def check_out(folder: Path, commit: str) -> None:
     git("-C", str(folder), "fetch", "--quiet", str(Path.cwd()), commit)
     with _kept(folder / LOCK, folder / RESULTS):
         git("-C", str(folder), "checkout", "--quiet", "--force", "--detach", commit)
+    shared = layout.archives_dir("")  # archives may be large, and a study needs the same ones
+    shared.mkdir(parents=True, exist_ok=True)
+    if not (folder / shared).exists():
+        (folder / shared).parent.mkdir(parents=True, exist_ok=True)
+        (folder / shared).symlink_to(shared.absolute())
     cache = str(Path(".dvc/cache").absolute())
     with child([sys.executable, "-m", "dvc", "config", "--local", "cache.dir", cache], cwd=folder) as process:
         process.wait()
@@ -129,13 +134,18 @@ def _kept(*paths: Path) -> Iterator[None]:
 def _with_the_projects_files(params: dict[str, Any]) -> dict[str, Any]:
     """Paths that the parameters name relative to the project stay the project's own: its store, archives that git lacks."""
     sources = {
-        name: source if "://" in source["archive"] else source | {"archive": str(Path(source["archive"]).absolute())}
+        name: source | {"archives": [_absolute(archive, source) for archive in source["archives"]]}
         for name, source in params["sources"].items()
     }
     tracking, uri = params["tracking"], params["tracking"]["uri"]
     if uri.startswith(SQLITE):
         tracking = tracking | {"uri": SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())}
     return params | {"sources": sources, "tracking": tracking}
+
+
+def _absolute(archive: str, source: Mapping[str, Any]) -> str:
+    """A path of the project's; URLs and the hub's names are what they are anywhere."""
+    return archive if "://" in archive or source["data_set"] == "hub" else str(Path(archive).absolute())
 
 
 def main() -> None:

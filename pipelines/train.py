@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from pennet.data.dataset import Batch
+    from pennet.data.images import Picture
     from pennet.training.loop import Recipe, TrainResult
 
 
@@ -32,6 +33,7 @@ def run(
 
     DVC runs it when bytes have changed; where nothing that decides the weights has, they stay as they are.
     """
+    from pennet.data.shards import Shards
     from pennet.seeding import apply_runtime
     from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory
@@ -51,7 +53,7 @@ def run(
         print(f"a new training; {other[0]} is another one: {'; '.join(differences(other[1], identity))}")
     write_identity(checkpoints_dir / layout.IDENTITY_FILE, identity)
     keep_freed_memory()
-    trial = Trial(layout.prepared_dir(dataset) / "train.npy", seed, train, recipe, runtime, apply_runtime(runtime))
+    trial = Trial(Shards(layout.prepared_dir(dataset), "train"), seed, train, recipe, runtime, apply_runtime(runtime))
     steps = train.steps or _planned_steps(trial, checkpoints_dir / "plan.json")
     learner = trial.learner(steps)
     with live_run(dataset, method, seed, identity, tracking) as live:
@@ -74,7 +76,7 @@ def run(
 class Trial:
     """One training's data and settings, from which networks and batches are made as often as they are needed."""
 
-    pictures: Path
+    pictures: Sequence[Picture] | Picture
     seed: int
     train: TrainConfig
     recipe: MethodConfig
@@ -83,14 +85,11 @@ class Trial:
 
     def learner(self, steps: int) -> Recipe:
         """The method with fresh networks, its schedule over `steps` updates."""
-        import numpy as np
-
         from pennet.methods import build_recipe
         from pennet.seeding import seed_everything
 
         seed_everything(self.seed)
-        size_px = np.load(self.pictures, mmap_mode="r").shape[1]
-        return build_recipe(self.recipe, size_px, steps, self.device, self.train.mixed_precision)
+        return build_recipe(self.recipe, self.pictures[0].shape[0], steps, self.device, self.train.mixed_precision)
 
     def batches(self, learner: Recipe, first_step: int, last_step: int) -> Iterator[Batch]:
         """The batches of the steps from `first_step` (included, counted from 0) to `last_step` (excluded)."""
@@ -105,7 +104,8 @@ class Trial:
             mask_function=learner.training_mask,
         )
         step_size = self.train.batch_size * learner.batches_per_step
-        sampler = StepSampler(len(images), step_size, self.seed, first_step, last_step)
+        shuffled = getattr(self.pictures, "shard_of", None), self.train.shuffle_window_shards
+        sampler = StepSampler(len(images), step_size, self.seed, first_step, last_step, *shuffled)
         return batches(images, sampler, self.runtime.num_workers, self.device)
 
 

@@ -1,5 +1,6 @@
 import copy
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,13 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
         ("masks", "seed", 2**32, "masks.seed: 4294967296 must be less than or equal to 4294967295"),
         ("methods", "learned", ["pennet", "pennet"], "methods.learned: ['pennet', 'pennet'] names one twice"),
         ("methods", "classical", ["mean", "mean"], "methods.classical: ['mean', 'mean'] names one twice"),
-        ("sources.terrain", "archive", " ", "sources.terrain.archive: ' ' must be the path or the URL of a zip file"),
-        ("sources.terrain", "sha256", "0" * 63, "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"),
-        ("sources.terrain", "sha256", "A" * 64, "must be the 64 digits"),
+        ("sources.terrain", "archives", [" "], "sources.terrain.archives[0]: ' ' must be the path or the URL of an archive"),
+        ("sources.terrain", "sha256", ["0" * 63], "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"),
+        ("sources.terrain", "sha256", ["A" * 64], "must be the 64 digits"),
+        ("sources.terrain", "sha256", ["a" * 64], "are 1 checksums for 0 archives; give one for each, or none"),
+        ("sources.terrain", "data_set", "terrene", "'terrene' is not one of terrain, facade, dtd"),
+        ("sources.terrain", "data_set", "hub", "must be a commit for data_set: hub, and empty for all others"),
+        ("sources.terrain", "split", "papers", "sources.terrain.split: 'papers' is not one of paper, seeded"),
         ("tracking", "uri", "", "tracking.uri: '' must be an MLflow URI, such as sqlite:///mlflow.db"),
         ("runtime", "device", "mps", "runtime.device: 'mps' is not auto, cpu, cuda or cuda:N"),
         ("runtime", "device", "cuda:", "runtime.device: 'cuda:' is not auto, cpu, cuda or cuda:N"),
@@ -271,3 +276,34 @@ def test_what_is_read_is_what_was_written(values: dict[str, Any]) -> None:
 def test_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_overrides_change_one_data_set(values: dict[str, Any]) -> None:
+    values["sources"]["other"] = values["sources"]["terrain"]
+    values["overrides"]["other"] = copy.deepcopy(values["overrides"]["terrain"])
+    values["overrides"]["other"] |= {"train": {"steps": 7}, "recipes": {"pennet": {"base_width": 8}}}
+    values["datasets"] = ["terrain", "other"]
+    config = config_from_mapping(Config, values)
+    assert config.of("terrain").train == config.train != config.of("other").train
+    assert config.of("other").train == replace(config.train, steps=7)
+    assert config.of("other").recipes == config.recipes | {"pennet": replace(config.recipes["pennet"], base_width=8)}
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("train", {"step": 7}, "overrides.terrain: .* train.step: unknown key"),
+        ("prepare", {"image_size_px": 70}, "prepare.image_size_px: 70 is not a multiple of"),
+        ("recipes", {"penet": {"base_width": 8}}, "recipes.penet"),
+    ],
+)
+def test_overrides_that_cannot_be_are_named(
+    values: dict[str, Any], section: str, change: dict[str, Any], message: str
+) -> None:
+    values["overrides"]["terrain"][section] = change
+    assert re.search(message, "\n".join(problems(values)))
+
+
+def test_every_data_set_needs_its_overrides(values: dict[str, Any]) -> None:
+    values["overrides"] = {}
+    assert "datasets: ['terrain'] names 'terrain', which is not an entry of overrides ()" in problems(values)

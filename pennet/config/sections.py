@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from pennet.config.methods import AnyMethodConfig, MaskName
-from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, checked
+from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, Share, checked, one_of
+from pennet.config.validation import ConfigError, config_from_mapping
+from pennet.data.sets import DATA_SETS
 from pennet.methods import classical_methods
 
 Name = Annotated[str, checked(re.compile(NAME_PATTERN).fullmatch, "is no name: small letters, digits and _, a letter first")]
 """Of a data set or a recipe."""
+DataSetName = Annotated[str, one_of(DATA_SETS)]
+SHA256_LIMIT = "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"
 RecipeName = Annotated[Name, checked(lambda name: name not in classical_methods(), "is the name of a classical method")]
 
 
@@ -32,19 +36,55 @@ class MethodsConfig(Section):
 
 @dataclass(frozen=True)
 class SourceConfig(Section):
-    archive: Annotated[str, checked(str.strip, "must be the path or the URL of a zip file")]
-    """A zip file of images with a `manifest.csv` (file, group, split, source, sha256): a path here or an http(s) URL."""
-    sha256: Annotated[
-        str,
-        checked(re.compile("[0-9a-f]{64}").fullmatch, "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"),
-    ]
-    """Checksum of the archive: 64 hexadecimal digits in small letters."""
+    """Where the pictures of a data set come from, and how they are divided."""
+
+    data_set: DataSetName
+    """What it is: a name of `pennet data list`."""
+    archives: list[Annotated[str, checked(str.strip, "must be the path or the URL of an archive, or a folder")]]
+    """Archives or folders of one's own, as paths or http(s) URLs; empty: from the addresses that the data set itself has. Of
+    `hub`: OWNER/NAME."""
+    sha256: list[Annotated[str, checked(re.compile("[0-9a-f]{64}").fullmatch, SHA256_LIMIT)]]
+    """Checksums of `archives`, in their order; empty: none is known yet, what comes is noted in `data/raw/NAME.json`."""
+    revision: str
+    """Of `hub`: the commit, 40 hexadecimal digits; empty for others."""
+    accept_licence: bool
+    """Its licence has been read and is agreed to (`pennet data card NAME`); needed where the owner asks for it."""
+    split: Literal["paper", "seeded", "paper_else_seeded"]
+    """Of a source that brings no split of its own: the lists of the paper's authors, a seeded split of the same size, or the
+    lists if they can be had. Which one it was is in the data card and in every table."""
+    seed: Seed
+    """Of a seeded split."""
+    test_ratio: Share
+    """Share of the groups that a seeded split tests with, where the data set has no size of its own."""
+    val_ratio: Share
+    """Share of the training groups that is kept for validation, where the source has no validation split."""
+
+    def limits(self) -> Limits:
+        yield (
+            len(self.sha256) in (0, len(self.archives)),
+            "sha256",
+            f"are {len(self.sha256)} checksums for {len(self.archives)} archives; give one for each, or none",
+        )
+        is_hub = self.data_set == "hub"
+        yield is_hub == bool(self.revision), "revision", "must be a commit for data_set: hub, and empty for all others"
+        yield not is_hub or len(self.archives) == 1, "archives", "must be one OWNER/NAME for data_set: hub"
 
 
 @dataclass(frozen=True)
 class PrepareConfig(Section):
     image_size_px: Annotated[int, Field(ge=16)]
     """Side of the square images that every later stage sees."""
+    resize_filter: Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+    """Pillow's filter for pictures of another size, antialiased but for `nearest`."""
+    shard_mb: PositiveInt
+    """Size of a shard, in 1,000,000 bytes."""
+    max_rejected_ratio: Annotated[float, Field(ge=0, lt=1)]
+    """Share of pictures that may be unusable: they are left out and listed; more of them stop the stage."""
+    max_look_alike_bits: Annotated[int, Field(ge=0, le=16)]
+    """Bits of 64 in which the fingerprints of two pictures may differ that count as the same; such pairs across splits are
+    left out of training or validation."""
+    test_images: NonNegativeInt
+    """Test pictures that are kept, drawn by their hashes; 0 for all."""
     contact_sheet_images: PositiveInt
     """Images on the contact sheet of each split."""
 
@@ -78,12 +118,14 @@ class TrainConfig(Section):
     """Turn training images by a random multiple of 90 degrees: for pictures without an up and a down, such as ground."""
     colour_jitter: Ratio
     """Largest relative change of brightness, contrast and saturation, in [0, 1)."""
+    shuffle_window_shards: NonNegativeInt
+    """Shards of prepared data whose pictures are shuffled together, for disks that seek badly; 0 for all of them."""
     log_every_steps: PositiveInt
     """Updates between two points of the live curves."""
     sample_every_steps: NonNegativeInt
     """Updates between two sample grids; 0 for none."""
     num_samples: PositiveInt
-    """Test images in a sample grid."""
+    """Validation images in a sample grid."""
     checkpoint_every_steps: PositiveInt
     """Updates between two checkpoints; the last two are kept."""
 
@@ -163,15 +205,31 @@ class TrackingConfig(Section):
 
 
 @dataclass(frozen=True)
+class OverridesConfig(Section):
+    """What differs for one data set: keys of the sections of the same names, with other values."""
+
+    prepare: dict[str, Any]
+    masks: dict[str, Any]
+    train: dict[str, Any]
+    recipes: dict[str, dict[str, Any]]
+    evaluate: dict[str, Any]
+
+
+NO_OVERRIDES = OverridesConfig({}, {}, {}, {}, {})
+
+
+@dataclass(frozen=True)
 class Config(Section):
     """All of `params.yaml`."""
 
     datasets: list[str]
-    """Data sets of the benchmark; each has an entry in `sources`."""
+    """Data sets of the benchmark; each has an entry in `sources` and in `overrides`."""
     seeds: list[Seed]
     """Seeds of weights, data order, augmentation and training masks: one training of each learned method a seed."""
     methods: MethodsConfig
     sources: dict[Name, SourceConfig]
+    overrides: dict[Name, OverridesConfig]
+    """Settings of one data set: 506 photos do not need the steps of 1.8 million."""
     prepare: PrepareConfig
     masks: MasksConfig
     train: TrainConfig
@@ -184,15 +242,44 @@ class Config(Section):
 
     def limits(self) -> Limits:
         yield from _names("datasets", self.datasets, "an entry of sources", self.sources)
+        yield from _names("datasets", self.datasets, "an entry of overrides", self.overrides)
         yield from _names("methods.learned", self.methods.learned, "an entry of recipes", self.recipes)
         yield from _names("methods.classical", self.methods.classical, "a classical method", classical_methods())
         yield bool(self.datasets), "datasets", "names no data set"
         yield bool(self.seeds), "seeds", "names no seed"
         yield len(set(self.seeds)) == len(self.seeds), "seeds", "names one twice"
+        for dataset in self.datasets:
+            if self.overrides.get(dataset, NO_OVERRIDES) != NO_OVERRIDES:
+                try:
+                    self.of(dataset)
+                except ConfigError as error:
+                    yield False, f"overrides.{dataset}", "; ".join(error.problems)
         for name in self.methods.learned:
             if name in self.recipes:
                 for why in self.recipes[name].mismatches_with(self.prepare.image_size_px, name):
                     yield False, "prepare.image_size_px", why
+
+    def of(self, dataset: str) -> Config:
+        """The parameters of one data set: its overrides put in, the other data sets left out.
+
+        Raises:
+            ConfigError: an override has an unknown key or an impossible value.
+        """
+        known = self.overrides.get(dataset, NO_OVERRIDES)
+        if known == NO_OVERRIDES:
+            return self
+        values = merged(asdict(self), asdict(known))
+        alone = {"datasets": [dataset], "overrides": {dataset: asdict(NO_OVERRIDES)}}
+        return config_from_mapping(Config, values | alone, f"overrides.{dataset}")
+
+
+def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Nested mappings with other values; lists and scalars replace."""
+    result = dict(values)
+    for key, change in changes.items():
+        known = result.get(key)
+        result[key] = merged(known, change) if isinstance(change, dict) and isinstance(known, dict) else change
+    return result
 
 
 def _names(key: str, names: Sequence[str], what: str, known: Collection[str]) -> Limits:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pennet.data.images import to_float
+from pennet.data.images import Picture, to_float
 from pennet.errors import UserError
 from pennet.masks.mask import DrawMask
 
@@ -45,8 +43,8 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
     """Augmented pictures with a fresh mask each; a sample is a function of (seed, epoch, index) alone.
 
     Args:
-        images: uint8 (N, H, W, 3): the path of a `.npy` file, which each process maps into its memory when it first looks
-            (a loader process that is spawned gets the path, not the pictures); or an array, for small sets.
+        pictures: uint8 (H, W, 3) by index: `Shards`, of which a loader process that is spawned gets the path and no picture;
+            or an array (N, H, W, 3), for small sets.
         seed: of augmentation and masks.
         flip: mirror at random.
         quarter_turns: turn by a random multiple of 90°; needs square pictures.
@@ -56,44 +54,28 @@ class InpaintingDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        images: Path | NDArray[np.uint8],
+        pictures: Sequence[Picture] | Picture,
         seed: int,
         flip: bool,
         quarter_turns: bool,
         colour_jitter: float,
         mask_function: DrawMask,
     ):
-        self.source = images
+        self.pictures = pictures
         self.seed = seed
         self.flip = flip
         self.quarter_turns = quarter_turns
         self.colour_jitter = colour_jitter
         self.mask_function = mask_function
 
-    @cached_property
-    def images(self) -> NDArray[np.uint8]:
-        """The pictures; raises `UserError` where the file holds none."""
-        if not isinstance(self.source, Path):
-            return self.source
-        try:
-            images: NDArray[np.uint8] = np.load(self.source, mmap_mode="r")
-        except (ValueError, EOFError) as error:
-            raise UserError(
-                f"{self.source} holds no pictures ({error}); remove it and prepare the data set again"
-            ) from error
-        return images
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "images"}
-
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.pictures)
 
     def __getitem__(self, key: EpochAndIndex) -> tuple[Tensor, Tensor]:
         """-> image (3, H, W) in [-1, 1], mask (1, H, W) in {0, 1}."""
         epoch, index = key
         rng = np.random.default_rng([self.seed, epoch, index])
-        picture = np.asarray(self.images[index])
+        picture = self.pictures[index]
         if self.flip and rng.random() < 0.5:
             picture = picture[:, ::-1]
         if self.quarter_turns:
@@ -135,10 +117,29 @@ def _grey(unit: Tensor) -> Tensor:
 class StepSampler(Sampler[list[EpochAndIndex]]):
     """The samples of each step, from `first_step` (included, counted from 0) to `last_step` (excluded).
 
-    Samples are drawn without end, epoch after epoch, each epoch in an order of its own; no partial batch is dropped.
+    Samples are drawn without end, epoch after epoch, each epoch in an order of its own; no partial batch is dropped. To
+    begin at any step takes the order of one epoch and nothing before it.
+
+    Args:
+        num_images: of the training split.
+        batch_size: samples of a step.
+        seed: of the orders.
+        first_step, last_step: which steps.
+        shard_of: (N,) where each picture lies, and
+        window_shards: how many shards are read at a time: whole shards are shuffled, then the pictures of each window of
+            them, for disks that seek badly. 0 shuffles all pictures at once.
     """
 
-    def __init__(self, num_images: int, batch_size: int, seed: int, first_step: int, last_step: int):
+    def __init__(
+        self,
+        num_images: int,
+        batch_size: int,
+        seed: int,
+        first_step: int,
+        last_step: int,
+        shard_of: NDArray[np.integer[Any]] | None = None,
+        window_shards: int = 0,
+    ):
         if num_images < 1:
             raise UserError("the training split holds no image")
         self.num_images = num_images
@@ -146,6 +147,8 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
         self.seed = seed
         self.first_step = first_step
         self.last_step = last_step
+        self.shard_of = shard_of
+        self.window_shards = window_shards
 
     def __len__(self) -> int:
         return max(0, self.last_step - self.first_step)
@@ -157,12 +160,18 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
             for position in range(step * self.batch_size, (step + 1) * self.batch_size):
                 epoch, place = divmod(position, self.num_images)
                 if epoch != current:
-                    current, order = (
-                        epoch,
-                        np.random.default_rng([self.seed, epoch]).permutation(self.num_images),
-                    )
+                    current, order = epoch, self.order(epoch)
                 batch.append((epoch, int(order[place])))
             yield batch
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The pictures of an epoch, each once."""
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.shard_of is None or not self.window_shards:
+            return rng.permutation(self.num_images)
+        shards = rng.permutation(np.unique(self.shard_of))
+        windows = (shards[first : first + self.window_shards] for first in range(0, len(shards), self.window_shards))
+        return np.concatenate([rng.permutation(np.flatnonzero(np.isin(self.shard_of, window))) for window in windows])
 
 
 def batches(dataset: InpaintingDataset, sampler: StepSampler, num_workers: int, device: torch.device) -> Iterator[Batch]:

@@ -101,14 +101,14 @@ def _log_picture(run_id: str, key: str, path: Path, logged: list[str]) -> None:
 
 
 def log_data(dataset: str) -> None:
-    """The manifest of the prepared data as an MLflow data set, its digest the one DVC knows."""
+    """The index of the prepared data as an MLflow data set, its digest the one DVC knows."""
     import mlflow
+    import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
 
-    from pipelines.outputs import read_prepared_manifest
-
     folder = layout.prepared_dir(dataset)
-    data = from_pandas(read_prepared_manifest(dataset), source=str(folder), name=dataset, digest=_dvc_digest(folder))
+    index = pd.read_parquet(folder / "index.parquet", columns=["key", "split", "group", "width_px", "height_px", "size"])
+    data = from_pandas(index, source=str(folder), name=dataset, digest=_dvc_digest(folder))
     mlflow.log_input(data, context="training")
 
 

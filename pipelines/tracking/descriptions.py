@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pennet.config import TrackingConfig
 from pennet.sharpness import MAX_SHARPNESS, MIN_SHARPNESS
-from pipelines import layout
 from pipelines.params import load_params
+from pipelines.prepared import card
 
 if TYPE_CHECKING:
     from pennet.cost import Cost
@@ -39,13 +37,11 @@ def describe_experiment(experiment_id: str, dataset: str, tracking: TrackingConf
 
 
 def experiment_note(dataset: str, tracking: TrackingConfig) -> str:
-    config = load_params()
-    with (layout.prepared_dir(dataset) / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        num_pictures = Counter(row["split"] for row in csv.DictReader(file))
-    size = config.prepare.image_size_px
+    config, data = load_params().of(dataset), card(dataset)
+    num_pictures, size = data["num_images"], config.prepare.image_size_px
     return (
         f"Image inpainting on **{dataset}**: {num_pictures['train']} training and {num_pictures['test']} test pictures of"
-        f" {size} x {size} px, test masks `{config.masks.protocol}`.\n\n"
+        f" {size} x {size} px (split: {data['split_origin']}), test masks `{config.masks.protocol}`.\n\n"
         "A run is one training of a method, or a method without training; `dvc repro` (or `make demo`) makes its files,"
         " `python -m pipelines.record` this record of them. Compare runs with the same tag `pennet.benchmark`: they were"
         " scored on the same pictures and masks, in the same way.\n\n"

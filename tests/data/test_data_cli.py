@@ -47,7 +47,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     served = dataclasses.replace(
         TERRAIN, name="served", must_accept=True, archives=(dataclasses.replace(TERRAIN.archives[0], remote=remote),)
     )
-    monkeypatch.setattr(sets, "DATA_SETS", (*sets.DATA_SETS, served))
+    known = sets.find
+    monkeypatch.setattr(sets, "find", lambda name: served if name == "served" else known(name))
     yield paths
     server.shutdown()
     server.server_close()
@@ -147,7 +148,7 @@ def test_a_file_without_a_published_checksum_tells_its_own(
     content = (ROOT / ARCHIVE).read_bytes()
     archive = Archive("a.zip", "all", Remote((str(ROOT / ARCHIVE),), kind="zip"), "its contents")
     unsure = dataclasses.replace(TERRAIN, name="unsure", archives=(archive,))
-    monkeypatch.setattr(sets, "DATA_SETS", (unsure,))
+    monkeypatch.setattr(sets, "find", lambda name: unsure)
     result = data("download", "unsure", "--to", str(tmp_path))
     assert result.exit_code == 0, result.output
     assert f"nobody published a checksum; its sha256 is {hashlib.sha256(content).hexdigest()}" in result.output

@@ -19,7 +19,8 @@ methods:
   classical: [mean]
 sources:
   terrain:
-    archive: own/photos.zip
+    data_set: packed
+    archives: [own/photos.zip]
 tracking:
   experiment: tiny-study
 """

@@ -5,30 +5,30 @@ An entry says what its data set is and reads its archives; cards, splits and com
 
 from __future__ import annotations
 
-from pennet.data.sets.celebahq import CELEBAHQ
-from pennet.data.sets.dtd import DTD
-from pennet.data.sets.facade import FACADE
-from pennet.data.sets.folder import FOLDER
-from pennet.data.sets.hub import HUB
-from pennet.data.sets.places2 import PLACES2
-from pennet.data.sets.spec import DataSet
-from pennet.data.sets.terrain import TERRAIN
+import pkgutil
+from typing import TYPE_CHECKING
+
 from pennet.errors import UserError
 
-DATA_SETS: tuple[DataSet, ...] = (
-    TERRAIN,
-    FACADE,
-    DTD,
-    CELEBAHQ,
-    PLACES2,
-    FOLDER,
-    HUB,
-)
+if TYPE_CHECKING:
+    from pennet.data.sets.spec import DataSet
+
+DATA_SETS = {
+    "terrain": "pennet.data.sets.terrain:TERRAIN",
+    "facade": "pennet.data.sets.facade:FACADE",
+    "dtd": "pennet.data.sets.dtd:DTD",
+    "celebahq": "pennet.data.sets.celebahq:CELEBAHQ",
+    "places2": "pennet.data.sets.places2:PLACES2",
+    "folder": "pennet.data.sets.folder:FOLDER",
+    "packed": "pennet.data.sets.packed:PACKED",
+    "hub": "pennet.data.sets.hub:HUB",
+}
+"""By name, as `module:entry`: an entry is loaded when it is asked for, the names cost nothing."""
 
 
 def data_sets() -> dict[str, DataSet]:
     """All of them, by name."""
-    return {data_set.name: data_set for data_set in DATA_SETS}
+    return {name: find(name) for name in DATA_SETS}
 
 
 def find(name: str) -> DataSet:
@@ -37,6 +37,7 @@ def find(name: str) -> DataSet:
     Raises:
         UserError: there is none; names those that there are.
     """
-    if name not in data_sets():
-        raise UserError(f"data set {name!r} is not known; known are {', '.join(data_sets())}")
-    return data_sets()[name]
+    if name not in DATA_SETS:
+        raise UserError(f"data set {name!r} is not known; known are {', '.join(DATA_SETS)}")
+    data_set: DataSet = pkgutil.resolve_name(DATA_SETS[name])
+    return data_set

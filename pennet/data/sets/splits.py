@@ -125,7 +125,10 @@ def assign(
     if "test" not in of.values():
         of = {key: "test" if split == "val" else split for key, split in of.items()}
     if "val" not in of.values():
-        chosen = {group for group in group_of.values() if _hashed("val", group) < val_ratio}
+        training = {group_of[key] for key, split in of.items() if split == "train"}
+        chosen = {group for group in training if _hashed("val", group) < val_ratio}
+        if not chosen and val_ratio and len(training) > 1:  # few groups: at least one
+            chosen = {min(training, key=lambda group: (_hashed("val", group), group))}
         of = {key: "val" if split == "train" and group_of[key] in chosen else split for key, split in of.items()}
     strongest: dict[str, str] = {}
     for key, split in of.items():
@@ -139,6 +142,19 @@ def assign(
     return result
 
 
+def with_fewer_test_images(split: Split, count: int) -> Split:
+    """Keeps `count` test pictures, those whose hashes are lowest; all of them for 0, or where there are no more.
+
+    The origin says so where some go.
+    """
+    test = [key for key, part in split.of.items() if part == "test"]
+    if not count or len(test) <= count:
+        return split
+    kept = set(sorted(test, key=lambda key: (_hashed("test", key), key))[:count])
+    of = {key: part for key, part in split.of.items() if part != "test" or key in kept}
+    return Split(f"{split.origin}, {count:,} of {len(test):,} test images", of, split.left_out)
+
+
 def _seeded(group_of: Mapping[str, str], num_test: int | None, seed: int, test_ratio: float) -> dict[str, str]:
     """Groups in the order of their hashes, until the test has its size; without a size those whose hash is small."""
     keys_of: dict[str, list[str]] = defaultdict(list)
@@ -146,9 +162,10 @@ def _seeded(group_of: Mapping[str, str], num_test: int | None, seed: int, test_r
         keys_of[group].append(key)
     of = dict.fromkeys(group_of, "train")
     left = num_test
-    for group in sorted(keys_of, key=lambda group: (_hashed(str(seed), group), group)):
+    for place, group in enumerate(sorted(keys_of, key=lambda group: (_hashed(str(seed), group), group))):
         keys = keys_of[group]
-        if _hashed(str(seed), group) < test_ratio if left is None else len(keys) <= left:
+        drawn = _hashed(str(seed), group) < test_ratio or (place == 0 and len(keys_of) > 2)  # of few groups at least one
+        if drawn if left is None else len(keys) <= left:
             of |= dict.fromkeys(keys, "test")
             left = None if left is None else left - len(keys)
     return of

@@ -1,37 +1,13 @@
-"""The pictures that come with the project; also whatever `pennet pack` has packed, which has the same manifest."""
+"""The pictures that come with the project."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
 from pennet.data.download import Remote
-from pennet.data.manifest import open_archive, read_manifest, read_member
-from pennet.data.sets.spec import Archive, DataSet, Place, Source
-from pennet.errors import UserError
+from pennet.data.sets import packed
+from pennet.data.sets.spec import Archive, DataSet
 
 ARCHIVE = "data/embedded/terrain-256.zip"
 SHA256 = "0ae0cba1fe66f2e5a88aea282012f816cd158e8293ba58adb6b13798cfa0eb68"
-
-
-def read(paths: Sequence[Path]) -> Source:
-    if len(paths) != 1:
-        raise UserError(f"terrain: {len(paths)} archives given; give one, with a manifest.csv")
-    with open_archive(paths[0]) as archive:
-        entries = read_manifest(archive)
-
-    def contents() -> Iterator[tuple[str, bytes]]:
-        with open_archive(paths[0]) as archive:
-            for entry in entries:
-                content = read_member(archive, entry.file)
-                if hashlib.sha256(content).hexdigest() != entry.sha256:
-                    raise UserError(f"{paths[0]}: {entry.file}: its sha256 is not the manifest's; download or pack it again")
-                yield entry.file, content
-
-    places = {entry.file: Place(entry.file, entry.group, entry.split) for entry in entries}
-    return Source(places, contents, own_split="the archive's own manifest")
-
 
 TERRAIN = DataSet(
     name="terrain",
@@ -55,6 +31,6 @@ TERRAIN = DataSet(
         ),
     ),
     disk_bytes=20_700_000,
-    read=read,
+    read=packed.read,
     known=("Near duplicates were left out when it was made.",),
 )

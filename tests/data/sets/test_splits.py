@@ -14,7 +14,7 @@ from pennet.data.sets.celebahq import CELEBAHQ
 from pennet.data.sets.facade import FACADE
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import DataSet, PaperLists, Place, Source
-from pennet.data.sets.splits import Split, assign, fetch_lists, read_lists
+from pennet.data.sets.splits import Split, assign, fetch_lists, read_lists, with_fewer_test_images
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import write_zip
 
@@ -201,4 +201,26 @@ def test_an_empty_split_is_named() -> None:
     with pytest.raises(UserError, match=r"folder: 2 pictures leave the test split empty; change test_ratio"):
         assign(FOLDER, source({"a": "scene", "b": "scene"}), None, seed=1, test_ratio=1e-9, val_ratio=0)
     with pytest.raises(UserError, match="leave the val split empty"):
-        assign(FOLDER, source(alone(list("abcdefgh"))), None, seed=3, test_ratio=0.4, val_ratio=1e-9)
+        assign(
+            FOLDER,
+            source({"a": "one", "b": "one", "c": "two"}, {"a": "train", "b": "train", "c": "test"}),
+            None,
+            seed=3,
+            test_ratio=0.5,
+            val_ratio=0.1,
+        )
+
+
+def test_few_groups_still_have_every_split() -> None:
+    split = assign(FOLDER, source(alone(list("abcdefgh"))), None, seed=3, test_ratio=1e-9, val_ratio=1e-9)
+    assert split.counts() == {"train": 6, "val": 1, "test": 1}
+
+
+def test_fewer_test_images_are_the_same_ones_whatever_else_there_is() -> None:
+    keys = [f"{i}.jpg" for i in range(40)]
+    split = Split("paper", dict.fromkeys(keys[:30], "test") | dict.fromkeys(keys[30:], "train"), ())
+    few = with_fewer_test_images(split, 5)
+    assert few.origin == "paper, 5 of 30 test images" and few.counts() == {"train": 10, "val": 0, "test": 5}
+    more = with_fewer_test_images(split, 12)
+    assert {key for key, part in few.of.items() if part == "test"} < {key for key, part in more.of.items() if part == "test"}
+    assert with_fewer_test_images(split, 0) == split == with_fewer_test_images(split, 30)

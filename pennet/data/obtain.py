@@ -1,0 +1,184 @@
+"""Brings everything that a data set is made of: archives, from wherever they are, and the lists of the paper's split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from pennet.data.archives import members
+from pennet.data.download import Remote, fetch_remote
+from pennet.data.search import shown
+from pennet.data.sets import hub
+from pennet.data.sets.spec import DataSet
+from pennet.data.sets.splits import fetch_lists
+from pennet.errors import UserError
+
+LISTS = "paper-lists.zip"
+"""What the paper's lists are called beside the archives."""
+PARTIAL = ".partial"
+"""Folder beside the archives for what has not come completely yet."""
+Lists = Literal["paper", "seeded", "paper_else_seeded"]
+_REMEDY = "try again later, or bring the file yourself and name its path"
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An archive, or a folder of pictures, that is here."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    """Of the file; of a folder, of the names and sizes in it."""
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """What a data set is read from."""
+
+    data_set: str
+    archives: list[Arrived]
+    lists: Arrived | None
+    """The lists of the paper's split; None for a seeded one, or one that the source brings."""
+    no_lists: str
+    """Why they are not here, where they were wanted; empty if they are, or were not."""
+
+
+def obtain(
+    data_set: DataSet,
+    folder: Path,
+    *,
+    own: Sequence[str] = (),
+    sha256: Sequence[str] = (),
+    revision: str = "",
+    accepted: bool = False,
+    lists: Lists = "paper",
+    say: Callable[[str], object] = print,
+) -> Obtained:
+    """Downloads what is not here, goes on where an earlier try was cut, and checks what is.
+
+    Args:
+        data_set: which.
+        folder: where downloads go. What the owner hands out by a page only is looked for here, too.
+        own: archives of one's own, as paths, which stay where they are, or URLs; of `hub` OWNER/NAME. Empty: the data set's.
+        sha256: checksums of `own`; empty if there are none.
+        revision: of `hub`.
+        accepted: its licence is agreed to.
+        lists: whether the paper's lists are needed, wanted, or neither; where the data set has such.
+        say: told what a person should know.
+
+    Raises:
+        UserError: a licence that is not accepted, a file that is not there, is another one or cannot be had; names it.
+        TransientError: the network or a server failed.
+        OSError: a file cannot be read or written; names it.
+    """
+    data_set.check_accepted(accepted)
+    say(f"{data_set.name}: licence: {data_set.licence}")
+    if data_set is hub.HUB:
+        if len(own) != 1 or not revision:
+            raise UserError("hub: name one data set of the hub, OWNER/NAME, and its commit")
+        hub.download(own[0], revision, folder)
+        archives = [_arrived(folder)]
+    elif own:
+        expected = [*sha256, *("" for _ in own[len(sha256) :])]
+        archives = [_own(source, checksum, folder) for source, checksum in zip(own, expected, strict=True)]
+    elif data_set.archives:
+        archives = [
+            _published(archive.file, archive.remote, folder, data_set.homepage, say) for archive in data_set.archives
+        ]
+    else:
+        raise UserError(f"{data_set.name}: there is nothing to download; name your own archives or folders")
+    if data_set.paper is None or lists == "seeded":
+        return Obtained(data_set.name, archives, None, "")
+    path = folder / LISTS
+    try:
+        if not _has(path, data_set.paper.remote):
+            fetch_lists(data_set.paper, path, folder / PARTIAL)
+    except UserError as error:
+        if lists == "paper":
+            raise
+        say(f"{data_set.name}: the paper's lists cannot be had, so its split will be a seeded one: {error}")
+        return Obtained(data_set.name, archives, None, str(error))
+    return Obtained(data_set.name, archives, _arrived(path), "")
+
+
+def check_unchanged(obtained: Obtained, remedy: str) -> None:
+    """Whether the archives are still there, as they came; looks at sizes, of folders also at names.
+
+    Args:
+        obtained: what came.
+        remedy: how it is brought here again; ends the message.
+
+    Raises:
+        UserError: one is missing or has changed since; names it.
+    """
+    for arrived in [*obtained.archives, *([obtained.lists] if obtained.lists else [])]:
+        path = Path(arrived.path)
+        if not path.exists():
+            raise UserError(f"{path}: is no longer there; bring it back, or {remedy}")
+        now = _arrived(path) if path.is_dir() else None
+        if (path.stat().st_size if now is None else now.size_bytes) != arrived.size_bytes or now not in (None, arrived):
+            raise UserError(f"{path}: has changed since it was downloaded; {remedy}")
+
+
+def _own(source: str, sha256: str, folder: Path) -> Arrived:
+    if source.startswith(("http://", "https://")):
+        path = folder / (Path(unquote(urlsplit(source).path)).name or "archive")
+        remote = Remote((source,), sha256 or None)
+        if not _has(path, remote):
+            fetch_remote(remote, path, folder / PARTIAL, _REMEDY)
+    else:
+        path = Path(source)
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; correct its path")
+    arrived = _arrived(path)
+    if sha256 and arrived.sha256 != sha256:
+        raise UserError(f"{path}: sha256 is {arrived.sha256}, expected {sha256}; it is truncated or another version")
+    return arrived
+
+
+def _published(file: str, remote: Remote | None, folder: Path, homepage: str, say: Callable[[str], object]) -> Arrived:
+    path = folder / file
+    if remote is None:
+        if not path.exists():
+            by_hand = f"{file} is handed out at {homepage} only: download it there by hand"
+            raise UserError(f"{by_hand}, and put it into {shown(folder)}, or name its path")
+        return _arrived(path)
+    if not urlsplit(remote.urls[0]).scheme:  # it comes with the project
+        return _own(remote.urls[0], remote.sha256 or "", folder)
+    if not _has(path, remote):
+        sha256 = fetch_remote(remote, path, folder / PARTIAL, _REMEDY)
+        if not remote.checksums:
+            say(f"{path}: nobody published a checksum; its sha256 is {sha256}")
+    return _arrived(path)
+
+
+def _has(path: Path, remote: Remote) -> bool:
+    """Whether a file is there that has a published checksum, and has it."""
+    if not remote.checksums or not path.is_file():
+        return False
+    algorithm, expected = next(iter(remote.checksums.items()))
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == expected
+
+
+def _arrived(path: Path) -> Arrived:
+    if path.is_dir():
+        return _folder(path)
+    with path.open("rb") as file:
+        return Arrived(str(path), path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _folder(path: Path) -> Arrived:
+    digest, size_bytes = hashlib.sha256(), 0
+    for name, size in _sizes(path):
+        digest.update(f"{size} {name}\n".encode(errors="surrogateescape"))
+        size_bytes += size
+    return Arrived(str(path), size_bytes, digest.hexdigest())
+
+
+def _sizes(path: Path) -> Iterator[tuple[str, int]]:
+    return ((member.name, member.size) for member in members(path))
