@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from torch import Tensor
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
+Resample = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
 
 def to_float(pictures: Picture) -> Tensor:
@@ -23,12 +26,13 @@ def to_uint8(pictures: Tensor) -> Picture:
     return scaled.to(torch.uint8).movedim(-3, -1).contiguous().cpu().numpy()
 
 
-def resize_square(picture: Picture, size_px: int) -> Picture:
-    """Centre square of a picture, resized with an antialiased bilinear filter; itself if it has that size."""
+def resize_square(picture: Picture, size_px: int, resample: Resample = "bilinear") -> Picture:
+    """Centre square of a picture, resized by one of Pillow's filters, antialiased but for `nearest`; itself if it has that
+    size."""
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = picture[top : top + side, left : left + side]
     if side == size_px:
         return square
-    return np.array(Image.fromarray(square).resize((size_px, size_px), Image.Resampling.BILINEAR))
+    return np.array(Image.fromarray(square).resize((size_px, size_px), Image.Resampling[resample.upper()]))

@@ -17,6 +17,8 @@ def read(paths: Sequence[Path]) -> Source:
         raise UserError(f"{len(paths)} archives given; give one, with a manifest.csv")
     with open_archive(paths[0]) as archive:
         entries = read_manifest(archive)
+        licences = [name for name in archive.namelist() if name.upper().startswith("LICENSE") and "/" not in name]
+        notices = {name: read_member(archive, name) for name in licences}
 
     def contents() -> Iterator[tuple[str, bytes]]:
         with open_archive(paths[0]) as archive:
@@ -27,7 +29,7 @@ def read(paths: Sequence[Path]) -> Source:
                 yield entry.file, content
 
     places = {entry.file: Place(entry.file, entry.group, entry.split) for entry in entries}
-    return Source(places, contents, own_split="the archive's own manifest")
+    return Source(places, contents, own_split="the archive's own manifest", notices=notices)
 
 
 PACKED = DataSet(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pennet.data import archives
@@ -52,6 +52,8 @@ class Source:
     """Whose split it is that the source brings; empty if it brings none."""
     caveat: str = ""
     """What speaks against names that the paper's lists are applied to; empty if nothing does."""
+    notices: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that the licence asks to go with the pictures, by name."""
 
     def items(self) -> Iterator[Item]:
         """Every picture once.
