@@ -19,6 +19,9 @@ CARRIERS = (
     "pennet/atomic.py",  # writes bytes, makes none
     "pennet/config/",  # carries values; the values themselves are parameters
     "pennet/cost.py",  # counts and times
+    "pennet/data/cli.py",  # what people type; no stage runs it
+    "pennet/data/entry.py",  # likewise
+    "pennet/data/pack.py",
     "pennet/data/download.py",  # brings bytes that a checksum names
     "pennet/data/obtain.py",  # likewise
     "pennet/data/partial.py",

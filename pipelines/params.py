@@ -120,7 +120,8 @@ def stage_main(run: Callable[..., None]) -> None:
 
     `run`'s positional arguments come from the command line, its keyword-only ones are sections of `params.yaml` with what
     differs for the data set (`source` is its entry of `sources`, `recipe` the entry of `recipes` with the method's name).
-    What a user can mend ends in one message and exit status 1; SIGTERM is an exception like any other, so that what is open is closed, and ends in exit status 143.
+    What a user can mend ends in one message and exit status 1; SIGTERM is an exception like any other, so that what is open
+    is closed, and ends in exit status 143.
     """
     parameters = inspect.signature(run).parameters.values()
     parser = argparse.ArgumentParser(description=inspect.getdoc(run))

@@ -14,8 +14,8 @@ from pipelines.params import stage_main
 if TYPE_CHECKING:
     import torch
 
-    from pennet.data.dataset import Batch
     from pennet.data.images import Picture
+    from pennet.training.dataset import Batch
     from pennet.training.loop import Recipe, TrainResult
 
 
@@ -93,7 +93,7 @@ class Trial:
 
     def batches(self, learner: Recipe, first_step: int, last_step: int) -> Iterator[Batch]:
         """The batches of the steps from `first_step` (included, counted from 0) to `last_step` (excluded)."""
-        from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+        from pennet.training.dataset import InpaintingDataset, StepSampler, batches
 
         images = InpaintingDataset(
             self.pictures,

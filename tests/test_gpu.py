@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from pennet.config import MethodConfig, RuntimeConfig
-from pennet.data.dataset import Batch, InpaintingDataset, StepSampler, batches
 from pennet.metrics.features import EffLite0
 from pennet.metrics.perceptual import LPIPS
 from pennet.models import attention
@@ -21,6 +20,7 @@ from pennet.models.contextual_attention import contextual_attention
 from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.upsampling import double
 from pennet.seeding import apply_runtime, seed_everything
+from pennet.training.dataset import Batch, InpaintingDataset, StepSampler, batches
 from pennet.training.loop import TrainResult, train
 from tests.configs import COPYING, small_ca, small_gntipt, small_recipe, small_train
 from tests.metrics.samples import noisy, pictures

@@ -13,12 +13,12 @@ from torch import nn
 
 from pennet import methods
 from pennet.config import Config, ConfigError, MethodConfig, config_from_mapping
-from pennet.data.dataset import Batch
 from pennet.generator_files import load_generator, save_generator
 from pennet.methods import METHODS, LearnedMethod, build_generator, build_recipe
 from pennet.models.initialisation import initialise
 from pennet.models.output import GeneratorOutput
 from pennet.recipes.updates import ScheduledOptimizer, place, steps_at
+from pennet.training.dataset import Batch
 from pipelines.params import read_yaml
 from tests.configs import small_ca, small_gntipt, small_recipe
 from tests.project import ROOT

@@ -15,10 +15,10 @@ from benchmarks import search
 from benchmarks.search import Search, ranked, read_pictures
 from benchmarks.search_space import COMMON, SPACES, Candidate, OneOf, Times, candidates
 from pennet.config import MasksConfig, MethodConfig, RuntimeConfig
-from pennet.data.dataset import InpaintingDataset
 from pennet.errors import UserError
 from pennet.methods import learned_methods
 from pennet.training.budget import steps_within
+from pennet.training.dataset import InpaintingDataset
 from pipelines.params import load_params
 from tests.configs import small_ca, small_gntipt, small_train
 from tests.project import ROOT

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from pennet.compositing import composite
 from pennet.config.ca import CAConfig
-from pennet.data.dataset import Batch
 from pennet.masks import mask_function
 from pennet.models.discriminators import WassersteinDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.two_stage import CAGenerator
 from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
+from pennet.training.dataset import Batch
 
 
 class CARecipe:

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from pennet.compositing import composite
 from pennet.config.gntipt import GntIptConfig
-from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss, generator_adversarial_loss
 from pennet.masks import mask_function
 from pennet.models.discriminators import SNPatchDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.two_stage import GntIptGenerator
 from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
+from pennet.training.dataset import Batch
 
 
 class GntIptRecipe:

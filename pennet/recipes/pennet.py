@@ -9,13 +9,13 @@ from torch import Tensor
 
 from pennet.compositing import composite
 from pennet.config.pennet import PENNetConfig
-from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss, generator_adversarial_loss, hole_l1, pyramid_l1, valid_l1
 from pennet.masks import mask_function
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.pennet import PENNet
 from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
+from pennet.training.dataset import Batch
 
 
 class PENNetRecipe:

@@ -19,7 +19,7 @@ from pennet.atomic import write_json
 from pennet.errors import UserError
 
 if TYPE_CHECKING:
-    from pennet.data.dataset import Batch
+    from pennet.training.dataset import Batch
     from pennet.training.loop import Recipe
 
 WARM_UP_STEPS = 3

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from pennet.config import TrainConfig
 from pennet.cost import peak_memory_mib
-from pennet.data.dataset import Batch
 from pennet.errors import UserError
 from pennet.masks.mask import DrawMask
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
+from pennet.training.dataset import Batch
 from pennet.training.ema import EMA
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from pennet.config import OverridesConfig
+from pennet.data.sets import DATA_SETS
 from pennet.masks import KINDS
 from pennet.methods import classical_methods, learned_methods
 from pipelines.identity import classical_parts, training_parts
@@ -41,6 +43,8 @@ def runs(stage: str) -> frozenset[str]:
         roots += [file_of(method.fill) for method in classical_methods().values()]
     if stage == "masks":
         roots += masks
+    if stage == "prepare":
+        roots += [file_of(data_set) for data_set in DATA_SETS.values()]
     return frozenset(reachable(roots))
 
 
@@ -87,8 +91,12 @@ def test_folders_stand_before_files(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_params_are_the_sections_its_run_takes(stage: str) -> None:
     taken = set(stage_sections(importlib.import_module(module_of(stage)).run)) - UNTRACKED_SECTIONS
-    names = {"recipes.${item.method}": "recipe", "sources.${item}": "sources"}
-    sections = [names.get(section, section) for section in STAGES[stage].get("params", [])]
+    names = {"recipes.${item.method}": "recipe", "sources.${item}": "source"}
+    params = STAGES[stage].get("params", [])
+    sections = [names.get(section, section) for section in params if not section.startswith("overrides.")]
+    overridden = {section.rpartition(".")[2] for section in params if section.startswith("overrides.")}
+    may_be = {name.replace("recipe", "recipes") for name in sections} & set(OverridesConfig.__dataclass_fields__)
+    assert overridden == may_be
     runtime = {section.removeprefix("runtime.") for section in sections if section.startswith("runtime.")}
     assert runtime == (RUNTIME_KEYS_IN_AN_IDENTITY if stage == "train" else set())
     assert {section for section in sections if not section.startswith("runtime.")} == taken - {"runtime"}

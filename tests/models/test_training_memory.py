@@ -12,7 +12,7 @@ import sys
 
 import torch
 
-from pennet.data.dataset import Batch
+from pennet.training.dataset import Batch
 from pennet.recipes.pennet import PENNetRecipe
 from tests.configs import COPYING, small_recipe
 

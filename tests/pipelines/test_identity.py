@@ -121,7 +121,7 @@ def test_identity_changes_with_the_parameters_that_decide(project: Path, identit
         ("pipelines/observer.py", '"input"', '"masked"', set()),
         ("pennet/models/pennet.py", "0.2)", "0.25)", {"pennet"}),
         ("pennet/models/two_stage.py", "UNIT_PX = 8", "UNIT_PX = 16", {"gntipt"}),
-        ("pennet/data/dataset.py", "< 0.5", "< 0.25", {"pennet", "gntipt"}),
+        ("pennet/training/dataset.py", "< 0.5", "< 0.25", {"pennet", "gntipt"}),
         ("pennet/classical/mean.py", "np.round", "np.floor", {"mean"}),
         ("pennet/methods.py", *ANOTHER_METHOD, set()),
     ],

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from pennet.compositing import composite
-from pennet.data.dataset import Batch
 from pennet.losses import discriminator_loss
 from pennet.recipes.pennet import PENNetRecipe
 from pennet.recipes.updates import ScheduledOptimizer
+from pennet.training.dataset import Batch
 from tests.configs import COPYING, small_recipe
 
 CPU = torch.device("cpu")

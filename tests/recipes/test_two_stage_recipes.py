@@ -8,11 +8,11 @@ import torch
 
 from pennet.config.ca import CAConfig
 from pennet.config.gntipt import GntIptConfig
-from pennet.data.dataset import Batch
 from pennet.masks import KINDS, mask_function
 from pennet.masks.jittered_box import jittered_box
 from pennet.methods import build_recipe
 from pennet.recipes.ca import crop_to_hole, discounted, gradient_penalty
+from pennet.training.dataset import Batch
 from tests.configs import small_ca, small_gntipt
 
 CPU = torch.device("cpu")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from pennet.data.dataset import Batch
 from pennet.errors import UserError
 from pennet.training import checkpoint
 from pennet.training.checkpoint import checkpoint_paths, load_checkpoint
+from pennet.training.dataset import Batch
 from pennet.training.loop import TrainingStopped, restore_random_state, train
 from tests.configs import small_train
 

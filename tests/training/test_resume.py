@@ -18,7 +18,7 @@ import torch
 
 from pennet.config import TrainConfig
 from pennet.config.pennet import PENNetConfig
-from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+from pennet.training.dataset import InpaintingDataset, StepSampler, batches
 from pennet.generator_files import save_generator
 from pennet.masks.rotated_square import rotated_square
 from pennet.recipes.pennet import PENNetRecipe

@@ -8,7 +8,6 @@ import pytest
 
 from pennet.data.sets import DATA_SETS, data_sets, find
 from pennet.data.sets.card import bytes_text, card, index, write
-from pennet.data.sets.spec import DataSet
 from pennet.errors import UserError
 from tests.project import ROOT
 

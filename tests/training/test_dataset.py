@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from pennet.data import dataset as module
-from pennet.data.dataset import Batch, InpaintingDataset, StepSampler, batches, jitter_colours
 from pennet.data.images import to_float
 from pennet.errors import UserError
 from pennet.masks.box_and_free_form import box_and_free_form
 from pennet.masks.jittered_box import jittered_box
 from pennet.masks.rotated_square import rotated_square
+from pennet.training.dataset import Batch, InpaintingDataset, StepSampler, batches, jitter_colours
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
