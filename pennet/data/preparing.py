@@ -2,9 +2,8 @@
 
 The pictures stream through: a few hundred are in memory, however many lie on the disk. What is stored of them goes to parts
 in the order of the source, which a preparation finds again after it was killed. When all pictures are known, those that look
-like others across splits are left out, and the rest is copied into the shards of its split, still in the order of the
-source: the same bytes for any number of workers, interrupted or not. Then the shards are read back, for the digests of their
-pixels.
+like others across splits are left out, and the rest is copied into the shards of its split, in the order of the source, too:
+the same bytes for any number of workers, interrupted or not. Then the shards are read back, for the digests of their pixels.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class ShardWriter:
         padding = bytes(-len(content) % tarfile.BLOCKSIZE)
         header = _header(member_name(key, ending), len(content))
         size = len(header) + len(content) + len(padding)
-        if self._file and self._file.tell() + size + 2 * tarfile.BLOCKSIZE > self._shard_bytes:
+        if self._file and _closed(self._file.tell() + size) > self._shard_bytes:
             self.end_shard()
         if self._file is None:
             self._shard += 1
@@ -88,11 +88,15 @@ class ShardWriter:
         if self._file is None:
             return
         with self._file as file:
-            end = file.tell() + 2 * tarfile.BLOCKSIZE  # tar's end mark, and whole records as tar tools write them
-            file.write(bytes(2 * tarfile.BLOCKSIZE + -end % tarfile.RECORDSIZE))
+            file.write(bytes(_closed(file.tell()) - file.tell()))
             file.flush()
             os.fsync(file.fileno())
         self._file = None
+
+
+def _closed(size: int) -> int:
+    """How long a shard is with tar's end mark of two blocks, and filled up to whole records as tar tools do."""
+    return -(-(size + 2 * tarfile.BLOCKSIZE) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
 
 
 def _header(name: str, size: int) -> bytes:

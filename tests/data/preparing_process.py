@@ -1,0 +1,28 @@
+"""A preparation in a process of its own, of a source that takes its time: `python -m tests.data.preparing_process FOLDER`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pennet.data import parts
+from pennet.data.preparing import prepare
+from pennet.data.sets.folder import FOLDER
+from tests.data.pictures import SETTINGS, encoded, photo, source_of, split_of
+
+FILES = {f"{('train', 'test')[n % 5 == 0]}/{n}.png": encoded(photo(n)) for n in range(120)}
+PART_PICTURES = 20
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    parts.PART_PICTURES = PART_PICTURES
+
+    def slowly() -> Iterator[tuple[str, bytes]]:
+        for name, content in FILES.items():
+            time.sleep(0.02)
+            yield name, content
+
+    source = replace(source_of(FILES), contents=slowly)
+    settings = SETTINGS | {"num_workers": 2, "partial_dir": folder / "partial"}
+    prepare(FOLDER, source, split_of(FILES), folder / "out", **settings)
