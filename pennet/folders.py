@@ -17,8 +17,8 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
     """Matches the pictures of the folders by name and checks their sizes; pixels are read later, when needed.
 
     Names are paths below the folder, without suffix: pictures of the same name in two subfolders are two pictures. The mask
-    of NAME may be called NAME_mask, and lie beside it, as LaMa has them. With masks the results are composited: what is scored
-    has the truth's pixels wherever the mask is black, and `composited` of the pairs says which pictures that has changed.
+    of NAME may be called NAME_mask, and lie beside it, as LaMa has them. With masks the results are composited: what is
+    scored has the truth's pixels wherever the mask is black, and `composited` of the pairs says which pictures that changed.
 
     Args:
         real: ground truth.

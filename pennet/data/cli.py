@@ -1,4 +1,4 @@
-"""`pennet data`: what data sets there are, what each asks for, how to get one, and whether what one has is whole."""
+"""`pennet data`: what data sets there are, how to get one or bring one's own, whether it is whole, what it looks like."""
 
 from __future__ import annotations
 
@@ -126,6 +126,43 @@ def verify(
     if bad:
         listed = "".join(f"\n  - {problem}" for problem in bad[:SHOWN])
         _fail(f"{name}: {len(bad):,} pictures cannot be read; repair or remove them:{listed}")
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="What it is to be called: small letters, digits and _.")],
+    path: Annotated[Path, typer.Argument(help="Folder of pictures, with subfolders, or a zip or tar archive.")],
+    size_px: Annotated[
+        int | None,
+        typer.Option(min=16, help="Side of the squares to learn \\[default: 64, 128 or 256, as nearly all pictures have]."),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="The params.yaml to add it to; without this option the lines are printed.")
+    ] = None,
+) -> None:
+    """Look at your own pictures, and say what params.yaml needs to train on them: nothing is copied or packed."""
+    from pennet.atomic import write_text
+    from pennet.data.entry import Entry
+    from pennet.data.survey import describe, survey
+
+    try:
+        root = write.parent.resolve() if write else Path.cwd()
+        inside = path.resolve().is_relative_to(root)
+        archive = path.resolve().relative_to(root) if inside else path.resolve()
+        Entry(name, "folder", str(archive))
+        found = survey(path)
+        entry = Entry(name, "folder", archive.as_posix(), image_size_px=size_px or found.suggested_px())
+        added = entry.added_to(write) if write else ""
+        for line in describe(found, entry):
+            typer.echo(line, err=True)
+        if write:
+            write_text(write, added)
+            typer.echo(f"{write}: {name} is added to datasets, sources and overrides")
+        else:
+            typer.echo("Add to params.yaml:", err=True)
+            typer.echo(entry.text(), nl=False)
+    except (UserError, OSError) as error:
+        _fail(error)
 
 
 def _has(path: Path, remote: Remote) -> bool:
