@@ -8,7 +8,7 @@ import numpy as np
 
 from pennet.data.images import Picture
 from pennet.data.picture_files import SUFFIXES, read_mask, read_rgb, size_px
-from pennet.data.search import a_few, find_pictures
+from pennet.data.search import a_few, find_pictures, without_mask
 from pennet.errors import UserError
 from pennet.metrics.scoring import Pairs
 
@@ -16,9 +16,9 @@ from pennet.metrics.scoring import Pairs
 def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
     """Matches the pictures of the folders by name and checks their sizes; pixels are read later, when needed.
 
-    Names are paths below the folder, without suffix: pictures of the same name in two subfolders are two pictures. With
-    masks the results are composited: what is scored has the truth's pixels wherever the mask is black, and `composited` of
-    the pairs says which pictures that has changed.
+    Names are paths below the folder, without suffix: pictures of the same name in two subfolders are two pictures. The mask
+    of NAME may be called NAME_mask, and lie beside it, as LaMa has them. With masks the results are composited: what is
+    scored has the truth's pixels wherever the mask is black, and `composited` of the pairs says which pictures that changed.
 
     Args:
         real: ground truth.
@@ -30,8 +30,13 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
         truths of different sizes.
     """
     folders = {"real": real, "fake": fake} | ({} if masks is None else {"masks": masks})
-    files = {label: _pictures(folder, [f for f in folders.values() if f != folder]) for label, folder in folders.items()}
+    files = {
+        label: _pictures(folder, [f for f in folders.values() if f != folder], label == "masks")
+        for label, folder in folders.items()
+    }
     names = sorted(files["real"])
+    if masks is not None:
+        files["masks"] = _by_picture(masks, files["masks"], set(names))
     for label, folder in folders.items():
         _check_names(real, set(names), folder, set(files[label]))
     _check_sizes(names, files)
@@ -74,17 +79,33 @@ def _check_sizes(names: list[str], files: dict[str, dict[str, Path]]) -> None:
         raise UserError(text)
 
 
-def _pictures(folder: Path, others: list[Path]) -> dict[str, Path]:
-    """By name, with subfolders; not what lies in one of the other folders, if that is a subfolder of this one."""
+def _pictures(folder: Path, others: list[Path], masks: bool) -> dict[str, Path]:
+    """By name, with subfolders; not what lies in one of the other folders, if that is a subfolder of this one.
+
+    Of a folder with masks beside pictures, either.
+    """
     found = find_pictures(folder, without=others)
-    if not found.pictures:
+    pictures = found.masks if masks and found.masks else found.pictures
+    if not pictures:
         left = f"; left out: {found.left_out()}" if found.left_out() else ""
         raise UserError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) in this folder{left}")
-    by_name = {_name(path, folder): path for path in found.pictures}
-    doubles = [str(path.relative_to(folder)) for path in found.pictures if by_name[_name(path, folder)] != path]
+    by_name = {_name(path, folder): path for path in pictures}
+    doubles = [str(path.relative_to(folder)) for path in pictures if by_name[_name(path, folder)] != path]
     if doubles:
         raise UserError(f"{folder}: pictures that differ only in their suffix: {a_few(doubles)}; keep one of each")
     return by_name
+
+
+def _by_picture(folder: Path, masks: dict[str, Path], names: set[str]) -> dict[str, Path]:
+    """Masks by the names of their pictures."""
+    found: dict[str, Path] = {}
+    for name, path in masks.items():
+        picture = name if name in names else without_mask(name)
+        other = found.setdefault(picture, path)
+        if other != path:
+            both = f"{other.relative_to(folder)} and {path.relative_to(folder)}"
+            raise UserError(f"{folder}: {both} are both masks of {picture}; keep one of each")
+    return found
 
 
 def _name(path: Path, folder: Path) -> str:

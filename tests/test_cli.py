@@ -276,3 +276,26 @@ def test_mask_of_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "unknown kind of mask 'square'; known are centre, rotated_square" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_evaluate_takes_masks_as_lama_names_them(folders: tuple[Path, Path], tmp_path: Path, beside: bool) -> None:
+    """`NAME_mask.png`, beside `NAME.png` or in a folder of their own; the scores are those of the same masks renamed."""
+    real, fake = folders
+    plain, named = tmp_path / "plain", real if beside else tmp_path / "named"
+    for number, path in enumerate(sorted(real.glob("*.png"))):
+        mask = np.zeros(np.array(Image.open(path)).shape[:2], np.uint8)
+        mask[: 8 + number] = 255
+        for folder, name in ((plain, path.name), (named, f"{path.stem}_mask{number:03d}.png")):
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(mask).save(folder / name)
+    reports = []
+    for masks in (plain, named):
+        code, printed = _evaluate(real, fake, "--masks", masks, "--json", tmp_path / "out.json")
+        assert code == 0, printed
+        reports.append((tmp_path / "out.json").read_text())
+    assert reports[0] == reports[1]
+    Image.fromarray(mask).save(named / f"{path.stem}_mask.png")
+    code, printed = _evaluate(real, fake, "--masks", named)
+    assert code == 1
+    assert "003_mask.png and 003_mask003.png are both masks of 003; keep one of each" in printed

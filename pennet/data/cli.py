@@ -1,4 +1,4 @@
-"""`pennet data`: what data sets there are, what each asks for, how to get one, and whether what one has is whole."""
+"""`pennet data`: what data sets there are, how to get one or bring one's own, whether it is whole, what it looks like."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ LISTS = "paper-lists.zip"
 """What the paper's lists are called beside the archives."""
 PARTIAL = ".partial"
 SHOWN = 10
+SHEET_COLUMNS = 8
 
 app = typer.Typer(help="The data sets: what they are, how to get them, whether they are whole.", no_args_is_help=True)
 
@@ -109,7 +110,9 @@ def verify(
     val_ratio: Annotated[float, typer.Option(help="Share of the training pictures that is kept for validation.")] = 0.05,
 ) -> None:
     """Check that archives are this data set and whole, decode every picture, and say how they are divided."""
+    from pennet.data.search import find_pictures
     from pennet.data.sets import find
+    from pennet.data.sets.folder import FOLDER
     from pennet.data.sets.splits import assign
 
     try:
@@ -119,13 +122,109 @@ def verify(
         bad = _undecodable(source, name)
     except (UserError, OSError) as error:
         _fail(error)
+    for path in paths if data_set is FOLDER else ():
+        if path.is_dir() and (left_out := find_pictures(path).left_out()):
+            typer.echo(f"no pictures: {left_out}", err=True)
     typer.echo(f"{name}: {len(source.places):,} pictures; split: {split.origin}")
     typer.echo(", ".join(f"{count:,} {part}" for part, count in split.counts().items()))
     if split.left_out:
         typer.echo(f"{len(split.left_out):,} left out, because their look-alikes test: {_first(split.left_out)}")
     if bad:
-        listed = "".join(f"\n  - {problem}" for problem in bad[:SHOWN])
+        listed = "".join(f"\n  - {problem}" for problem in bad)
         _fail(f"{name}: {len(bad):,} pictures cannot be read; repair or remove them:{listed}")
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="What it is to be called: small letters, digits and _.")],
+    path: Annotated[Path, typer.Argument(help="Folder of pictures, with subfolders, or a zip or tar archive.")],
+    size_px: Annotated[
+        int | None,
+        typer.Option(min=16, help="Side of the squares to learn \\[default: 64, 128 or 256, as nearly all pictures have]."),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="The params.yaml to add it to; without this option the lines are printed.")
+    ] = None,
+) -> None:
+    """Look at your own pictures, and say what params.yaml needs to train on them: nothing is copied or packed."""
+    from pennet.atomic import write_text
+    from pennet.data.entry import Entry
+    from pennet.data.survey import describe, survey
+
+    try:
+        root = write.parent.resolve() if write else Path.cwd()
+        inside = path.resolve().is_relative_to(root)
+        archive = path.resolve().relative_to(root) if inside else path.resolve()
+        Entry(name, "folder", str(archive))
+        found = survey(path)
+        entry = Entry(name, "folder", archive.as_posix(), image_size_px=size_px or found.suggested_px())
+        added = entry.added_to(write) if write else ""
+        for line in describe(found, entry):
+            typer.echo(line, err=True)
+        if write:
+            write_text(write, added)
+            typer.echo(f"{write}: {name} is added to datasets, sources and overrides")
+        else:
+            typer.echo("Add to params.yaml:", err=True)
+            typer.echo(entry.text(), nl=False)
+    except (UserError, OSError) as error:
+        _fail(error)
+
+
+@app.command()
+def stats(path: Annotated[Path, typer.Argument(help="A prepared data set: data/prepared/NAME.")]) -> None:
+    """Say what a prepared data set holds: pictures of each split, sizes of the sources, what was left out and why."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pennet.data.sets.card import bytes_text
+    from pennet.data.statistics import QUANTILES, card_facts, of_splits, reasons
+
+    try:
+        splits, facts = of_splits(path), card_facts(path)
+        absent = {what: reasons(path / f"{what}.csv") for what in ("rejected", "left_out")}
+    except (UserError, OSError) as error:
+        _fail(error)
+    for key, value in facts.items():
+        typer.echo(f"{key}: {value}")
+    table = Table("split", title="source pictures: smaller side in px", title_justify="right")
+    for heading in ("pictures", "groups", "stored", *QUANTILES):
+        table.add_column(heading, justify="right")
+    for split in splits:
+        counts = (f"{split.num_pictures:,}", f"{split.num_groups:,}", bytes_text(split.num_bytes or None))
+        table.add_row(split.name, *counts, *(f"{side:,}" for side in split.smaller_side_px))
+    Console().print(table)
+    for what, found in absent.items():
+        typer.echo(f"{what.replace('_', ' ')}: {sum(reason.count for reason in found):,}")
+        for reason in found[:SHOWN]:
+            typer.echo(f"  {reason.count:,} like {reason.example}")
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A prepared data set: data/prepared/NAME.")],
+    output: Annotated[Path, typer.Option(help="Where the sheet goes (PNG).")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
+    num: Annotated[int, typer.Option(min=1, help="Pictures, taken evenly from the whole split.")] = 24,
+) -> None:
+    """Draw a sheet of pictures as they were prepared."""
+    import numpy as np
+
+    from pennet.data.picture_files import save_png
+    from pennet.data.shards import Shards
+    from pennet.pictures import contact_sheet
+
+    try:
+        if output.suffix.lower() != ".png":
+            raise UserError(f"{output}: the sheet is a PNG; choose a name that ends in .png")
+        pictures = Shards(path, split)
+        if not len(pictures):
+            raise UserError(f"{path}: its {split} split holds no picture; choose another --split")
+        chosen = np.linspace(0, len(pictures) - 1, min(num, len(pictures))).round().astype(int)
+        save_png(output, contact_sheet([pictures[i] for i in chosen], columns=min(len(chosen), SHEET_COLUMNS)))
+    except (UserError, OSError) as error:
+        _fail(error)
+    typer.echo(f"{output}: {len(chosen):,} of {len(pictures):,} pictures of {split}")
 
 
 def _has(path: Path, remote: Remote) -> bool:

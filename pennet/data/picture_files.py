@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pennet.atomic import replacing
+from pennet.data.colour import to_srgb
 from pennet.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -38,26 +39,34 @@ _TURNED = {
 }
 """What brings a picture the right side up, by its EXIF orientation."""
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_PNG_PROFILE = (b"iCCP",)
+_TOO_LONG = "MAX_TEXT"
+"""In Pillow's words on what unpacks to more than it takes."""
 
 
 def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
-    """Decodes a picture completely, as RGB.
+    """Decodes a picture completely, as RGB in sRGB, whatever its mode and colour profile (`pennet.data.colour`).
 
     Args:
         file: a path, or an open binary file.
         name: what to call an open file in an error.
 
-    Grey and palette pictures become RGB, 16-bit grey is scaled by 1/257 and rounded, a camera's note on which side is up is
-    followed; transparency is refused, because what lies under it is anybody's guess.
+    A camera's note on which side is up is followed. 16-bit grey is scaled by 1/257 and rounded; of other pictures of 16 bits
+    Pillow reads the upper 8, which is up to a level less. Of several frames or pages the first is read. Transparency that
+    shows is refused, because what lies under it is anybody's guess.
 
     Raises:
         UserError: not a picture, truncated, too large, transparent, or of 32-bit numbers without a known white; names the
         file.
     """
-    image = _decode(file, name or str(file), "picture")
-    if image.mode.startswith("I;16"):
-        return _eight_bits(_grey_16(image))[..., None].repeat(3, axis=-1)
-    return np.array(image.convert("RGB"))
+    name = name or str(file)
+    image = _decode(file, name, "picture")
+    with _naming(name, "picture"):
+        if image.mode.startswith("I;16"):
+            profile = image.info.get("icc_profile")
+            image = Image.fromarray(_eight_bits(_grey_16(image)))
+            image.info["icc_profile"] = profile
+        return np.array(to_srgb(image, name))
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -78,15 +87,16 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     return (grey > (0 if brightest <= 1 else middle)).astype(np.uint8)
 
 
-def size_px(path: Path) -> tuple[int, int]:
+def size_px(file: Path | BinaryIO, name: str = "") -> tuple[int, int]:
     """Width and height of a picture as it is shown, without decoding it.
 
     Raises:
         UserError: not a picture, or too large; names the file.
     """
-    with _naming(str(path), "picture"), _open(path, decode=False) as image:
+    name = name or str(file)
+    with _naming(name, "picture"), _open(file, name, decode=False) as image:
         width, height = image.size
-        return (height, width) if _orientation(image, str(path)) in (5, 6, 7, 8) else (width, height)
+        return (height, width) if _orientation(image, name) in (5, 6, 7, 8) else (width, height)
 
 
 def save_png(path: Path, picture: Picture) -> None:
@@ -97,12 +107,11 @@ def save_png(path: Path, picture: Picture) -> None:
 
 def _decode(file: Path | BinaryIO, name: str, what: str) -> Image.Image:
     """The whole picture, the right side up, opaque and of a known depth."""
-    with _naming(name, what), _open(file, decode=True) as image:
+    with _naming(name, what), _open(file, name, decode=True) as image:
         turned = _TURNED.get(_orientation(image, name))
         image = image if turned is None else image.transpose(turned)
-    if image.has_transparency_data and (
-        image.mode.startswith("I;16") or image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
-    ):
+        clear = image.has_transparency_data and (image.mode.startswith("I;16") or _least_alpha(image) < 255)
+    if clear:
         raise UserError(f"{name}: has transparency; flatten it onto a background first")
     if image.mode in ("I", "F"):  # Pillow would clip them at 255
         raise UserError(f"{name}: 32-bit numbers (mode {image.mode}) have no known white; save it with 8 or 16 bits")
@@ -126,6 +135,13 @@ def _naming(name: str, what: str) -> Iterator[None]:
         logger.warning("%s: %s", name, message)
 
 
+def _least_alpha(image: Image.Image) -> int:
+    alpha = image.getchannel("A") if "A" in image.getbands() else image.convert("RGBA").getchannel("A")
+    least, _ = alpha.getextrema()
+    assert isinstance(least, int)
+    return least
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # its own words name an object in memory
         return "of no known type"
@@ -134,32 +150,39 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _open(file: Path | BinaryIO, decode: bool) -> Image.Image:
-    """Opens a picture; a PNG that Pillow refuses for its long texts without them: they may be a bomb, and are not needed."""
-    try:
-        image = Image.open(file)
-        if decode:
-            image.load()
-        return image
-    except ValueError as error:
-        if "MAX_TEXT" not in str(error):
-            raise
-    content = file.read_bytes() if isinstance(file, Path) else (file.seek(0), file.read())[1]
-    image = Image.open(io.BytesIO(_without_texts(content)))
+def _open(file: Path | BinaryIO, name: str, decode: bool) -> Image.Image:
+    """Opens a picture; a PNG that Pillow refuses for its long texts without them: they may be a bomb, and are not needed.
+
+    A colour profile that is as long is left out, too, with a word.
+    """
+    for dropped in ((), _PNG_TEXT):
+        try:
+            return _opened(_without(dropped, file) if dropped else file, decode)
+        except ValueError as error:
+            if _TOO_LONG not in str(error):
+                raise
+    image = _opened(_without(_PNG_TEXT + _PNG_PROFILE, file), decode)
+    logger.warning("%s: its colour profile is too long and passed over", name)
+    return image
+
+
+def _opened(file: Path | BinaryIO, decode: bool) -> Image.Image:
+    image = Image.open(file)
     if decode:
         image.load()
     return image
 
 
-def _without_texts(png: bytes) -> bytes:
-    """The chunks of a PNG (length, type, content, checksum) without those of text."""
+def _without(kinds: tuple[bytes, ...], file: Path | BinaryIO) -> BinaryIO:
+    """A PNG (chunks of length, type, content, checksum) without the chunks of some types."""
+    png = file.read_bytes() if isinstance(file, Path) else (file.seek(0), file.read())[1]
     kept, start = [png[:8]], 8
     while start + 8 <= len(png):
         length, kind = struct.unpack_from(">I4s", png, start)
-        if kind not in _PNG_TEXT:
+        if kind not in kinds:
             kept.append(png[start : start + length + 12])
         start += length + 12
-    return b"".join(kept)
+    return io.BytesIO(b"".join(kept))
 
 
 def _orientation(image: Image.Image, name: str) -> Any:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from pennet.data.picture_files import SUFFIXES
 from pennet.errors import UserError
 
+AnyPath = TypeVar("AnyPath", bound=PurePath)
+
 _SHOWN = 3
+_MASK = re.compile(r"_mask\d*$")
+"""Ends the names of masks that lie beside their pictures, as LaMa has them: `NAME_mask.png` or `NAME_mask001.png`."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,8 @@ class Found:
 
     pictures: list[Path] = field(default_factory=list)
     """Files with a suffix of `pennet.data.picture_files.SUFFIXES`; the files may still be broken."""
+    masks: list[Path] = field(default_factory=list)
+    """`NAME_mask.png` beside a picture NAME: where its hole is, and no photo (`masks_beside`)."""
     others: list[Path] = field(default_factory=list)
     """Files of other types."""
     hidden: list[Path] = field(default_factory=list)
@@ -34,6 +42,7 @@ class Found:
         types = Counter(shown(Path(path.suffix.lower())) if path.suffix else "no suffix" for path in self.others)
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(types.items()))
         parts = {
+            "masks of pictures beside them": self.masks,
             f"of other types ({kinds})": self.others,
             "hidden": self.hidden,
             "linked folders or broken links": self.links,
@@ -74,12 +83,32 @@ def find_pictures(folder: Path, without: Collection[Path] = ()) -> Found:
                 waiting.append(path)
             else:
                 (found.pictures if path.suffix.lower() in SUFFIXES else found.others).append(path)
-    for paths in (found.pictures, found.others, found.hidden, found.links, found.closed):
+    masks = masks_beside(found.pictures)
+    found.masks.extend(masks)
+    found.pictures[:] = [path for path in found.pictures if path not in masks]
+    for paths in (found.pictures, found.masks, found.others, found.hidden, found.links, found.closed):
         paths.sort()
     odd = [shown(path) for path in found.pictures if not _is_utf_8(path.relative_to(folder))]
     if odd:
         raise UserError(f"{shown(folder)}: {len(odd)} file name(s) are no UTF-8; rename {', '.join(odd)}")
     return found
+
+
+def masks_beside(pictures: Iterable[AnyPath]) -> dict[AnyPath, str]:
+    """The masks among pictures: those called NAME_mask (and perhaps a number) beside another one called NAME.
+
+    Returns:
+        Each mask with the NAME of its picture.
+    """
+    pictures = list(pictures)
+    names = {(path.parent, path.stem) for path in pictures}
+    found = {path: without_mask(path.stem) for path in pictures if _MASK.search(path.stem)}
+    return {path: name for path, name in found.items() if (path.parent, name) in names}
+
+
+def without_mask(name: str) -> str:
+    """`NAME_mask001` -> `NAME`; other names as they are."""
+    return _MASK.sub("", name)
 
 
 def shown(path: Path) -> str:

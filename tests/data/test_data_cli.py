@@ -98,19 +98,21 @@ def test_nothing_is_asked_for_before_the_licence_is_accepted(tmp_path: Path, ask
     assert not (tmp_path / "here").exists()
 
 
-def test_every_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_every_picture_that_cannot_be_read_and_what_is_none_is_named(tmp_path: Path) -> None:
     from PIL import Image
 
-    for i in range(6):
+    for i in range(24):
         (tmp_path / f"scene-{i}").mkdir()
         Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"scene-{i}" / "photo.png")
-    for i in (1, 4):
+    for i in range(1, 16):
         (tmp_path / f"scene-{i}" / "photo.png").write_bytes(b"no picture")
+    (tmp_path / "scene-1" / "b.heic").touch()
     result = data("verify", "folder", str(tmp_path), "--test-ratio", "0.5", "--val-ratio", "0.3")
     assert result.exit_code == 1
-    assert "2 pictures cannot be read" in result.output
-    for i in (1, 4):
+    assert "15 pictures cannot be read" in result.output
+    for i in range(1, 16):
         assert f"scene-{i}/photo.png" in result.output
+    assert "no pictures: 1 of other types (1 .heic)" in result.output
 
 
 @pytest.mark.parametrize(

@@ -115,12 +115,14 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     (photos / "linked").symlink_to(tmp_path / "album")
     Path(os.fsdecode(os.fsencode(photos) + b"/notes.\xe9")).touch()
     (photos / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    Image.new("L", (8, 8)).save(photos / "photo1_mask.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
     (photos / "photo99.png").symlink_to(tmp_path / "elsewhere.png")  # a linked photo is a photo
     packed = pack(photos, tmp_path / "mine.zip", 0.4)
     assert packed.num_train + packed.num_test == 13
     said = packed.left_out.replace(f"{photos}/", "")
     assert said == (
+        "1 masks of pictures beside them: photo1_mask.png; "
         "7 of other types (1 .\\xe9, 4 .heic, 1 .txt, 1 no suffix): README, a.HEIC, b.heic and 4 more; "
         "2 hidden: ._photo1.png, .ipynb_checkpoints; 2 linked folders or broken links: broken.png, linked"
     )

@@ -1,7 +1,11 @@
-"""Data cards: what somebody should know of a data set before downloading it. `python -m pennet.data.sets.card docs/data`."""
+"""Data cards: what somebody should know of a data set before downloading it.
+
+`python -m pennet.data.sets.card docs/data` writes them, and with `--table` instead it prints the table of README.md.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,6 +68,27 @@ def index() -> str:
     return f"# Data sets\n\nWritten by `python -m pennet.data.sets.card docs/data`.\n\n{table}\n"
 
 
+def short_table() -> str:
+    """The table of all data sets for README.md."""
+    rows = [
+        (
+            f"`{data_set.name}`",
+            f"{data_set.num_images:,}" if data_set.num_images else "any",
+            splits_text(data_set) or "its own, or seeded",
+            download_text(data_set) or "none",
+            f"{licence_in_short(data_set)}{' (to accept)' if data_set.must_accept else ''}",
+            f"[{data_set.title}](docs/data/{data_set.name}.md)",
+        )
+        for data_set in data_sets().values()
+    ]
+    return _table(("name", "pictures", "splits", "download", "licence", "page"), rows) + "\n"
+
+
+def licence_in_short(data_set: DataSet) -> str:
+    """The first part of the sentence: the rest says what it means."""
+    return re.split(r"[:;,]|\.(?!\d)", data_set.licence)[0]
+
+
 def write(folder: Path) -> None:
     """Writes every card and the index."""
     write_text(folder / "README.md", index())
@@ -103,4 +128,9 @@ def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    if sys.argv[1:] == ["--table"]:
+        print(short_table(), end="")
+    elif len(sys.argv) == 2 and not sys.argv[1].startswith("-"):
+        write(Path(sys.argv[1]))
+    else:
+        sys.exit("usage: python -m pennet.data.sets.card (FOLDER | --table)")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
-from pennet.data.search import a_few, shown
+from pennet.data.search import a_few, masks_beside, shown
 from pennet.data.sets.spec import DataSet, Place, Source, archive_source, is_picture, listing
 from pennet.errors import UserError
 
@@ -18,17 +18,27 @@ SPLIT_OF_WORD = {
 """How people name the folders and files of a split."""
 
 
+def are_splits(found: Collection[str | None]) -> bool:
+    """Whether what was found for every part of a data set, of `SPLIT_OF_WORD`'s values or None, divides it.
+
+    All of it has to be named after splits, some of it after training, and some of it not.
+    """
+    return None not in found and "train" in found and len(set(found)) > 1
+
+
 def places_of(names: Iterable[str]) -> dict[str, Place]:
     """A picture's key is its whole path; those in one subfolder are taken for a group, such as a scene, and stay together.
 
     Folders that all pictures share say nothing, and are passed over. If what comes next is named after splits everywhere,
-    it is a split, and the pictures in it are no group.
+    it is a split, and the pictures in it are no group. Masks beside pictures, NAME_mask.png and NAME.png, are no pictures.
     """
-    names = [name for name in names if is_picture(name)]
+    pictures = [PurePosixPath(name) for name in names if is_picture(name)]
+    masks = masks_beside(pictures)
+    names = [str(path) for path in pictures if path not in masks]
     folders = {name: name.split("/")[:-1] for name in names}
     shared = _num_shared(list(folders.values()))
     splits = {name: SPLIT_OF_WORD.get(parts[shared].lower()) if parts[shared:] else None for name, parts in folders.items()}
-    has_splits = None not in splits.values() and "train" in splits.values() and len(set(splits.values())) > 1
+    has_splits = are_splits(splits.values())
     places = {}
     for name in names:
         key = unicodedata.normalize("NFC", name)  # macOS writes the same name in other code points
@@ -70,6 +80,6 @@ FOLDER = DataSet(
     read=read,
     traps=(
         "Pictures of one subfolder are a group, which is never split: one large subfolder makes uneven splits.",
-        "Hidden files and those of other types than pictures are left out.",
+        "Hidden files, those of other types than pictures, and masks (NAME_mask.png beside NAME.png) are left out.",
     ),
 )

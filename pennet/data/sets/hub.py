@@ -11,7 +11,7 @@ from typing import Any
 
 from pennet.atomic import write_json
 from pennet.data.search import a_few, shown
-from pennet.data.sets.folder import SPLIT_OF_WORD, places_of
+from pennet.data.sets.folder import SPLIT_OF_WORD, are_splits, places_of
 from pennet.data.sets.spec import DataSet, Place, Source, archive_source, is_picture, listing
 from pennet.errors import TransientError, UserError
 from pennet.extras import require
@@ -99,7 +99,7 @@ def _parquet_source(folder: Path, files: Sequence[str], own_split: str) -> Sourc
     tables = {name: parquet.ParquetFile(folder / name) for name in files}
     columns = {name: _image_column(f"{folder / name}", table.schema_arrow) for name, table in tables.items()}
     splits = {name: _split_of(name) for name in files}
-    says = None not in splits.values() and "train" in splits.values() and len(set(splits.values())) > 1
+    says = are_splits(splits.values())
     places = {}
     for name, table in tables.items():
         for row in range(table.metadata.num_rows):

@@ -78,3 +78,23 @@ def test_bytes_are_given_in_powers_of_ten() -> None:
 def test_pages_are_written_whole_into_a_new_folder(tmp_path: Path) -> None:
     write(tmp_path / "new")
     assert (tmp_path / "new" / "README.md").read_text() == index()
+
+
+def test_short_table_has_a_line_for_every_data_set_and_its_page() -> None:
+    command = [sys.executable, "-m", "pennet.data.sets.card", "--table"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+    heading, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines()]
+    assert heading == ["name", "pictures", "splits", "download", "licence", "page"]
+    assert [row[0].strip("`") for row in rows] == list(data_sets())
+    cells = {row[0].strip("`"): row for row in rows}
+    assert cells["terrain"][1:5] == ["281", "209 train, 72 test", "10.3 MB", "CC BY-SA 3.0"]
+    assert cells["places2"][4] == "Images for non-commercial research and teaching only (to accept)"
+    for name, row in cells.items():
+        assert (ROOT / row[5].partition("(")[2].rstrip(")")).name == f"{name}.md"
+
+
+def test_command_with_other_arguments_says_which_there_are(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pennet.data.sets.card", "--tables"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "usage: " in done.stderr
+    assert not (ROOT / "--tables").exists()

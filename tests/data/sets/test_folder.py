@@ -74,3 +74,8 @@ def test_what_is_no_picture_stops_nothing(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "photos", PHOTOS)
     (folder / "latest").symlink_to("nowhere")
     assert len(FOLDER.read([folder]).places) == len(PHOTOS)
+
+
+def test_masks_beside_pictures_are_no_pictures() -> None:
+    names = ["a/1.jpg", "a/1_mask.png", "a/1_mask001.png", "b/1_mask.png", "face_mask.jpg", "a/face.jpg"]
+    assert set(places_of(names)) == {"a/1.jpg", "b/1_mask.png", "face_mask.jpg", "a/face.jpg"}
