@@ -218,6 +218,19 @@ def test_any_knowledge_will_do(server: Server, place: Place, known: dict[str, ob
     assert ranges(server) == [f"bytes={CUT}-"]
 
 
+def test_no_checksum_is_computed_that_nobody_published(
+    server: Server, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    new = hashlib.new
+    monkeypatch.setattr(hashlib, "new", lambda name, *data, **options: made.append(name) or new(name, *data, **options))
+    monkeypatch.setattr(hashlib, "md5", lambda *data, **options: made.append("md5"))
+    url = cut_before(server, place)
+    place.fetch(url)
+    assert place.is_done()
+    assert "md5" not in made
+
+
 def test_other_version_is_downloaded_from_its_start(server: Server, place: Place) -> None:
     """The server heeds If-Range: it sends all of the new file."""
     known = {"sha256": hashlib.sha256(OTHER).hexdigest()}
@@ -441,6 +454,12 @@ def by_tar(*options: str) -> Callable[[Path], bytes]:
     )
 
 
+def by_pzstd(folder: Path) -> bytes:
+    """As pzstd writes them: a frame to be skipped that says how long the next one is, then that one."""
+    frame = pytest.importorskip("zstandard").compress(by_tar()(folder))
+    return b"\x50\x2a\x4d\x18\4\0\0\0" + len(frame).to_bytes(4, "little") + frame
+
+
 def by_tarfile(mode: str) -> Callable[[Path], bytes]:
     def pack(folder: Path) -> bytes:
         target = io.BytesIO()
@@ -457,6 +476,7 @@ def by_tarfile(mode: str) -> Callable[[Path], bytes]:
         ("zip", zipped),
         *(("tar", by_tar("--format", name)) for name in ("gnu", "posix", "ustar", "v7")),
         *(("tar", by_tarfile(mode)) for mode in ("w:gz", "w:bz2", "w:xz")),
+        ("tar", by_pzstd),
     ],
 )
 def test_real_archives_are_taken_whatever_they_are_called(
