@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -88,7 +88,7 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
                 entry = next(entries, None)
             if entry is None:
                 return
-            name = PurePosixPath(entry.name).as_posix()
+            name = _plain(entry.name)
             outside = _outside(entry.name)
             if outside:
                 raise UserError(f"{path}: member {entry.name!r} {outside}; take the archive from a source that you trust")
@@ -125,6 +125,11 @@ def _naming(path: Path, good: str = "", name: str = "") -> Iterator[None]:
         broken = f"damaged or cut short{f' in {name!r}' if name else ''} ({error or type(error).__name__})"
         before = f"the last good member is {good!r}" if good else "no member before it is good"
         raise UserError(f"{path}: {broken}; {before}; bring it here again, or pack it again") from error
+
+
+def _plain(name: str) -> str:
+    """Without what says nothing: `./a//b/` is `a/b`. A path object would intern the parts of every name."""
+    return "/".join(part for part in name.split("/") if part not in ("", ".")) or "."
 
 
 def _outside(name: str) -> str:
