@@ -9,19 +9,19 @@ import lzma
 import math
 import re
 import stat
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from pennet.data.archive_entries import LINK, NO_FILE, Entries, Entry
-from pennet.data.tar_entries import BLOCK_BYTES, tar_entries
+from pennet.data.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip
+from pennet.data.tar_entries import tar_entries
 from pennet.errors import UserError
 from pennet.extras import require
 
@@ -32,24 +32,6 @@ MAX_RATIO = 200
 ALWAYS_BYTES = 64 << 20
 """What any archive may hold, however small it is itself: a blank picture shrinks as well as a bomb."""
 
-_COMPRESSIONS = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\0": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x50\x2a\x4d\x18": "zstd",  # a frame to be skipped, which parallel tools write first
-}
-_BEGINNINGS = {
-    b"<!doctype html": "an HTML page, a server's message in place of the file",
-    b"<html": "an HTML page, a server's message in place of the file",
-    b"<?xml": "XML, perhaps a server's message in place of the file",
-    b"version https://git-lfs": "a pointer of Git LFS in place of the file",
-    b"rar!": "a RAR archive",
-    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
-    b"%pdf": "a PDF",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89png": "a PNG picture",
-}
 _HIDDEN = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 
 
@@ -106,7 +88,7 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
                 entry = next(entries, None)
             if entry is None:
                 return
-            name = PurePosixPath(entry.name).as_posix()
+            name = _plain(entry.name)
             outside = _outside(entry.name)
             if outside:
                 raise UserError(f"{path}: member {entry.name!r} {outside}; take the archive from a source that you trust")
@@ -143,6 +125,11 @@ def _naming(path: Path, good: str = "", name: str = "") -> Iterator[None]:
         broken = f"damaged or cut short{f' in {name!r}' if name else ''} ({error or type(error).__name__})"
         before = f"the last good member is {good!r}" if good else "no member before it is good"
         raise UserError(f"{path}: {broken}; {before}; bring it here again, or pack it again") from error
+
+
+def _plain(name: str) -> str:
+    """Without what says nothing: `./a//b/` is `a/b`. A path object would intern the parts of every name."""
+    return "/".join(part for part in name.split("/") if part not in ("", ".")) or "."
 
 
 def _outside(name: str) -> str:
@@ -215,42 +202,30 @@ def _in_archive(path: Path) -> Entries:
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     with path.open("rb") as file:
-        head = file.read(BLOCK_BYTES)
-    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        head = file.read(HEAD_BYTES)
+    if is_zip(head):
         return _in_zip(path)
-    compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), "")
-    if compression:
-        with _decompressed(path, compression) as file:
-            head = file.read(BLOCK_BYTES)
-    try:
-        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
-    except tarfile.HeaderError as error:
-        begins = f"unpacked by {compression} it begins" if compression else "it begins"
+    packed = compression(head)
+    if packed:
+        with _decompressed(path, packed) as file:
+            head = file.read(HEAD_BYTES)
+    if not is_tar(head):
+        begins = f"unpacked by {packed} it begins" if packed else "it begins"
         remedy = "download it again, or unpack it yourself and give the folder"
-        raise UserError(f"{path}: no zip or tar archive, for {begins} with {_beginning(head)}; {remedy}") from error
-    return _in_tar(path, compression)
+        raise UserError(f"{path}: no zip or tar archive, for {begins} with {beginning(head)}; {remedy}")
+    return _in_tar(path, packed)
 
 
-def _beginning(head: bytes) -> str:
-    """What a file is that begins like this, as far as that can be told."""
-    if not head:
-        return "nothing, empty or cut short as it is"
-    if not head.strip(b"\0"):
-        return "zeros, as a download that wrote nothing or an empty tar archive"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return next((what for magic, what in _BEGINNINGS.items() if start.startswith(magic)), repr(head[:16]))
-
-
-def _decompressed(path: Path, compression: str) -> BinaryIO:
+def _decompressed(path: Path, packed: str) -> BinaryIO:
     """A file that can be read, and sought forward, as if it were not compressed."""
-    if compression == "zstd":
+    if packed == "zstd":
         require("data", "zstandard")
         import zstandard
 
         reader = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
         return cast(BinaryIO, reader)
     openers: dict[str, Callable[[Path, str], Any]] = {"": open, "gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
-    return cast(BinaryIO, openers[compression](path, "rb"))
+    return cast(BinaryIO, openers[packed](path, "rb"))
 
 
 def _in_zip(path: Path) -> Entries:
@@ -283,6 +258,6 @@ def _read_zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         return file.read(info.file_size)  # no more than that is unpacked; compared with its checksum
 
 
-def _in_tar(path: Path, compression: str) -> Entries:
-    with _decompressed(path, compression) as file:
+def _in_tar(path: Path, packed: str) -> Entries:
+    with _decompressed(path, packed) as file:
         yield from tar_entries(file)

@@ -27,7 +27,8 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from pennet.atomic import replacing
-from pennet.data.partial import CHUNK_BYTES, FIRST_BYTES, Kind, Origin, Partial, Remote, is_kind, is_web_page, kept
+from pennet.data.formats import HEAD_BYTES, is_web_page
+from pennet.data.partial import CHUNK_BYTES, Kind, Origin, Partial, Remote, is_kind, kept
 from pennet.errors import TransientError, UserError
 
 __all__ = ["Remote", "fetch", "fetch_remote"]
@@ -92,7 +93,7 @@ def fetch_remote(
     if path.is_dir():
         raise UserError(f"{path}: is a folder; remove it, or choose another place for the file")
     content = next(iter(remote.checksums.values()), " ".join(remote.urls))
-    with kept(partial_dir, path.name, content) as partial:
+    with kept(partial_dir, path.name, content, remote.checksums) as partial:
         _download(remote, partial, path.name, remedy, timeout_seconds, attempts)
         partial.move_to(path)
         return partial.checksum("sha256")
@@ -196,7 +197,7 @@ def _receive(remote: Remote, partial: Partial, url: str, name: str, timeout_seco
 def _of_kind(chunks: Iterator[bytes], kind: Kind) -> Iterator[bytes]:
     """The same chunks, after a look at the first bytes: nothing that is here makes room for a web page."""
     first = b""
-    while len(first) < FIRST_BYTES and (chunk := next(chunks, b"")):
+    while len(first) < HEAD_BYTES and (chunk := next(chunks, b"")):
         first += chunk
     if is_web_page(first):
         raise _Failed(_WEB_PAGE)

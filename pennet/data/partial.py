@@ -7,8 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,15 +16,11 @@ from typing import Literal, Self, get_args
 from tqdm import tqdm
 
 from pennet.atomic import replacing, write_json
+from pennet.data.formats import compression, is_tar, is_zip
 from pennet.errors import TransientError, UserError
 
 CHUNK_BYTES = 1 << 20
-FIRST_BYTES = tarfile.BLOCKSIZE
-"""They tell what a file is."""
 Kind = Literal["zip", "tar", "any"]
-_ZIP = (b"PK\3\4", b"PK\5\6")
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
-"""How gzip, bzip2, xz and zstandard begin: a tar file may be inside, whatever its name says."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -93,17 +88,19 @@ class Partial:
         resumed: whether the bytes came in more than one piece, so that they may be of different files.
     """
 
-    def __init__(self, path: Path, notes: Path | None = None) -> None:
+    def __init__(self, path: Path, algorithms: Iterable[str] = (), notes: Path | None = None) -> None:
         """Opens the file, makes it if there is none, and reads what is there.
 
         Args:
             path: the file.
+            algorithms: of the checksums that will be asked for, beside sha256: "md5".
             notes: where its origin is written down for the next process; None for a file that no other one goes on with.
         """
         self.path, self.notes = path, notes
         self.origin = _read_origin(notes) if notes else None
         self.size = 0
-        self._hashes = _new_hashes()
+        self._algorithms = {"sha256", *algorithms}
+        self._hashes = self._new_hashes()
         self._file = path.open("a+b" if notes else "w+b", buffering=0)
         self._file.seek(0)
         here = os.fstat(self._file.fileno()).st_size
@@ -122,7 +119,7 @@ class Partial:
     def restart(self, origin: Origin) -> None:
         """Forgets all bytes; those that follow are `origin`'s from its first on."""
         self._file.truncate(0)
-        self.size, self.resumed, self._hashes = 0, False, _new_hashes()
+        self.size, self.resumed, self._hashes = 0, False, self._new_hashes()
         self._note(origin)
 
     def go_on(self, origin: Origin) -> None:
@@ -151,7 +148,7 @@ class Partial:
         return "; ".join(found)
 
     def checksum(self, algorithm: str) -> str:
-        """The hexadecimal checksum of the bytes that are here; `algorithm` is "sha256" or "md5"."""
+        """The hexadecimal checksum of the bytes that are here; `algorithm` is "sha256" or one that was asked for."""
         return self._hashes[algorithm].hexdigest()
 
     def require_space(self, total: int) -> None:
@@ -183,6 +180,9 @@ class Partial:
             if path is not None:
                 path.unlink(missing_ok=True)
 
+    def _new_hashes(self) -> dict[str, hashlib._Hash]:
+        return {name: hashlib.new(name, usedforsecurity=False) for name in self._algorithms}
+
     def _count(self, chunk: bytes) -> None:
         self.size += len(chunk)
         for value in self._hashes.values():
@@ -195,13 +195,14 @@ class Partial:
 
 
 @contextmanager
-def kept(folder: Path, name: str, content: str) -> Iterator[Partial]:
+def kept(folder: Path, name: str, content: str, algorithms: Iterable[str] = ()) -> Iterator[Partial]:
     """Yields the partial file of a download, for this process alone. It stays if the download ends early.
 
     Args:
         folder: where partial files lie, by a name that is made of `name` and `content`.
         name: what the file will be called.
         content: what tells it from another file of this name, such as a checksum.
+        algorithms: of its checksums, as for `Partial`.
 
     Raises:
         TransientError: another process is writing it.
@@ -213,7 +214,7 @@ def kept(folder: Path, name: str, content: str) -> Iterator[Partial]:
     with _alone(folder / f"{label}.lock", name):
         if path.exists() and path.stat().st_nlink > 1:  # a process was killed when the whole file stood in its place
             path.unlink()
-        with Partial(path, notes) as partial:
+        with Partial(path, algorithms, notes) as partial:
             try:
                 yield partial
             except OSError as error:
@@ -265,26 +266,9 @@ def _alone(path: Path, name: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def is_web_page(first: bytes) -> bool:
-    return first[:FIRST_BYTES].lstrip().lower().startswith((b"<!doctype html", b"<html"))
-
-
-def is_kind(first: bytes, kind: Kind) -> bool:
-    """Whether a file of this kind may begin like that.
-
-    Args:
-        first: `FIRST_BYTES` or more, fewer only of a shorter file.
-        kind: of the file.
-    """
-    return kind == "any" or (first.startswith(_ZIP) if kind == "zip" else _is_tar(first))
-
-
-def _is_tar(first: bytes) -> bool:
-    try:
-        tarfile.TarInfo.frombuf(first[:FIRST_BYTES], "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return first.startswith(_COMPRESSED)
-    return True
+def is_kind(head: bytes, kind: Kind) -> bool:
+    """Whether a file of this kind may begin like that (`pennet.data.formats`)."""
+    return kind == "any" or (is_zip(head) if kind == "zip" else is_tar(head) or bool(compression(head)))
 
 
 def _read_origin(notes: Path) -> Origin | None:
@@ -298,7 +282,3 @@ def _require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(f"{folder}: {needed:,} more bytes are needed, {free:,} are free; make room or choose another folder")
-
-
-def _new_hashes() -> dict[str, hashlib._Hash]:
-    return {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}
