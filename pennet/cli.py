@@ -114,7 +114,7 @@ def pack(
     test_ratio: Annotated[float, typer.Option(help="Share kept for the test.")] = 0.2,
 ) -> None:
     """Make a data set of your own photos; prints what to add to params.yaml."""
-    from pennet.data.entry import data_set_name, entry
+    from pennet.data.entry import Entry, data_set_name
     from pennet.data.pack import pack as pack_folder
 
     try:
@@ -124,7 +124,7 @@ def pack(
     if packed.left_out:
         typer.echo(f"left out: {packed.left_out}", err=True)
     typer.echo(f"{archive}: {packed.num_train} training and {packed.num_test} test photos. Add to params.yaml:")
-    typer.echo(entry(data_set_name(archive.stem), "packed", str(archive), packed.sha256), nl=False)
+    typer.echo(Entry(data_set_name(archive.stem), "packed", archive.as_posix(), packed.sha256).text(), nl=False)
 
 
 @app.command()

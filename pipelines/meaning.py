@@ -22,6 +22,8 @@ CARRIERS = (
     "pennet/data/cli.py",  # what people type; no stage runs it
     "pennet/data/entry.py",  # likewise
     "pennet/data/pack.py",
+    "pennet/data/statistics.py",
+    "pennet/data/survey.py",
     "pennet/data/download.py",  # brings bytes that a checksum names
     "pennet/data/obtain.py",  # likewise
     "pennet/data/partial.py",
