@@ -83,16 +83,15 @@ def download(
         typer.echo(f"licence: {data_set.licence}")
         if repository and revision:
             hub.download(repository, revision, folder)
+        if data_set.paper and not _has(folder / LISTS, data_set.paper.remote):
+            fetch_lists(data_set.paper, folder / LISTS, folder / PARTIAL)
         for archive in data_set.archives:
-            if archive.remote is None:
-                typer.echo(f"{archive.file} is handed out at {data_set.homepage} only: download it there, by hand")
-            elif _has(folder / archive.file, archive.remote):
-                typer.echo(f"{folder / archive.file} is there, and whole")
+            if _has(folder / archive.file, archive.remote):
+                whole = "and whole" if archive.remote.checksums else "with no published checksum to tell if it is whole"
+                typer.echo(f"{folder / archive.file} is there, {whole}")
             else:
                 typer.echo(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
                 _fetch(archive.remote, folder / archive.file)
-        if data_set.paper and not _has(folder / LISTS, data_set.paper.remote):
-            fetch_lists(data_set.paper, folder / LISTS, folder / PARTIAL)
     except (UserError, OSError) as error:
         _fail(error)
     typer.echo(f"next: pennet data verify {name} {' '.join(_to_verify(data_set, folder))}")
@@ -228,9 +227,9 @@ def show(
 
 
 def _has(path: Path, remote: Remote) -> bool:
-    """Whether a file is there that has a published checksum, and has it."""
+    """Whether a file is there, with the published checksum; where nobody published one, any that somebody brought."""
     if not remote.checksums or not path.is_file():
-        return False
+        return path.is_file()
     algorithm, expected = next(iter(remote.checksums.items()))
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == expected
@@ -239,7 +238,7 @@ def _has(path: Path, remote: Remote) -> bool:
 def _fetch(remote: Remote, path: Path) -> None:
     from pennet.data.download import fetch_remote
 
-    remedy = "try again later, or bring the file yourself and run this command again"
+    remedy = f"try again later, or bring the file to {path} yourself and run this command again"
     sha256 = fetch_remote(remote, path, path.parent / PARTIAL, remedy)
     if not remote.checksums:
         typer.echo(f"{path.name}: nobody published a checksum; its sha256 is {sha256}")

@@ -16,6 +16,7 @@ from pennet.data.download import Remote
 from pennet.data.sets.card import card
 from pennet.data.sets.spec import Archive
 from pennet.data.sets.terrain import ARCHIVE, TERRAIN
+from tests.data.server import running
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,3 +156,25 @@ def test_a_file_without_a_published_checksum_tells_its_own(
     assert result.exit_code == 0, result.output
     assert f"nobody published a checksum; its sha256 is {hashlib.sha256(content).hexdigest()}" in result.output
     assert sorted(path.name for path in tmp_path.iterdir()) in (["a.zip"], [".partial", "a.zip"])
+
+
+def test_a_page_in_place_of_an_archive_is_refused_and_one_that_was_brought_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Google Drive does with a file whose quota is used up."""
+    page = b"<!DOCTYPE html><title>Google Drive - Quota exceeded</title>" + bytes(1000)
+    with running(page) as server:
+        remote = Remote((f"{server.url}/download?id=1a-b_c&export=download&confirm=t",), kind="zip")
+        drive = dataclasses.replace(TERRAIN, name="drive", archives=(Archive("a.zip", "all", remote, "its contents"),))
+        monkeypatch.setattr(sets, "DATA_SETS", (drive,))
+        result = data("download", "drive", "--to", str(tmp_path))
+        assert result.exit_code == 1
+        assert "sends a web page instead of the file" in result.output
+        assert f"bring the file to {tmp_path / 'a.zip'} yourself" in result.output
+        assert not (tmp_path / "a.zip").exists()
+
+        (tmp_path / "a.zip").write_bytes((ROOT / ARCHIVE).read_bytes())
+        result = data("download", "drive", "--to", str(tmp_path))
+        assert result.exit_code == 0, result.output
+        assert "a.zip is there, with no published checksum" in result.output
+        assert len(server.requests) == 1

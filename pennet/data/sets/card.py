@@ -114,7 +114,7 @@ def _size(archive: Archive) -> str:
 
 
 def _brought(archive: Archive) -> str:
-    return "<br>".join(f"<{url}>" for url in archive.remote.urls) if archive.remote else "brought by you, from the page"
+    return "<br>".join(f"<{url}>" for url in archive.remote.urls)
 
 
 def splits_text(data_set: DataSet) -> str:

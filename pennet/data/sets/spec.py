@@ -73,8 +73,7 @@ class Archive:
     file: str
     """What it is called here."""
     holds: str
-    remote: Remote | None
-    """None: its owners hand it out by a page only, so a person brings it."""
+    remote: Remote
     check: str
     """How a wrong or changed file is noticed."""
     about_bytes: int | None = None
@@ -82,7 +81,7 @@ class Archive:
 
     @property
     def size_bytes(self) -> int | None:
-        return (self.remote.size_bytes if self.remote else None) or self.about_bytes
+        return self.remote.size_bytes or self.about_bytes
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """CelebA-HQ in the layouts that its copies have: three numberings of one index, and those that have lost it."""
 
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -96,3 +97,12 @@ def test_what_cannot_be_used_is_refused_with_the_reason(names: list[str], reason
 @pytest.mark.parametrize("line", ["celebahq/imgHQ00014.jpg", "./data/imgHQ00014.npy", "imgHQ00014", "14.jpg"])
 def test_lines_of_the_lists_are_keys(line: str) -> None:
     assert key_of(line) == "imgHQ00014"
+
+
+def test_the_owners_file_on_drive_is_asked_for_past_the_page_that_warns_of_its_size() -> None:
+    (archive,) = CELEBAHQ.archives
+    (url,) = archive.remote.urls
+    asked = urlsplit(url)
+    assert asked.hostname == "drive.usercontent.google.com"
+    assert parse_qs(asked.query) == {"id": ["1badu11NqxGf6qM3PTTooQDJvQbejgbTv"], "export": ["download"], "confirm": ["t"]}
+    assert archive.remote.kind == "zip"  # a page is not taken for it
