@@ -259,7 +259,7 @@ def test_pack_suggests_what_params_yaml_takes(tmp_path: Path, stem: str, name: s
     suggested = YAML(typ="safe", pure=True).load(result.output.split("params.yaml:\n")[1])
     assert suggested["datasets"] == [name]
     assert re.fullmatch(NAME_PATTERN, name)
-    assert config_from_mapping(SourceConfig, suggested["sources"][name]).archive == str(archive)
+    assert config_from_mapping(SourceConfig, suggested["sources"][name]).archives == [str(archive)]
 
 
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,12 +11,8 @@ import typer
 from pennet.errors import UserError
 
 if TYPE_CHECKING:
-    from pennet.data.download import Remote
     from pennet.data.sets.spec import DataSet, Source
 
-LISTS = "paper-lists.zip"
-"""What the paper's lists are called beside the archives."""
-PARTIAL = ".partial"
 SHOWN = 10
 SHEET_COLUMNS = 8
 
@@ -66,9 +61,8 @@ def download(
     revision: Annotated[str | None, typer.Option(help="hub only: the commit, 40 hexadecimal digits.")] = None,
 ) -> None:
     """Download the archives of a data set and the lists of the paper's split; go on where an earlier try was cut."""
+    from pennet.data.obtain import obtain
     from pennet.data.sets import find, hub
-    from pennet.data.sets.card import bytes_text
-    from pennet.data.sets.splits import fetch_lists
 
     try:
         data_set = find(name)
@@ -79,19 +73,8 @@ def download(
             raise UserError("hub: name a data set and its commit: --repository OWNER/NAME --revision COMMIT")
         if data_set is not hub.HUB and not data_set.archives:
             raise UserError(f"{name}: there is nothing to download; give what you have: pennet data verify {name} PATH")
-        data_set.check_accepted(accept_licence)
-        typer.echo(f"licence: {data_set.licence}")
-        if repository and revision:
-            hub.download(repository, revision, folder)
-        if data_set.paper and not _has(folder / LISTS, data_set.paper.remote):
-            fetch_lists(data_set.paper, folder / LISTS, folder / PARTIAL)
-        for archive in data_set.archives:
-            if _has(folder / archive.file, archive.remote):
-                whole = "and whole" if archive.remote.checksums else "with no published checksum to tell if it is whole"
-                typer.echo(f"{folder / archive.file} is there, {whole}")
-            else:
-                typer.echo(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
-                _fetch(archive.remote, folder / archive.file)
+        own = [repository] if repository else []
+        obtain(data_set, folder, own=own, revision=revision or "", accepted=accept_licence, say=typer.echo)
     except (UserError, OSError) as error:
         _fail(error)
     typer.echo(f"next: pennet data verify {name} {' '.join(_to_verify(data_set, folder))}")
@@ -226,24 +209,6 @@ def show(
     typer.echo(f"{output}: {len(chosen):,} of {len(pictures):,} pictures of {split}")
 
 
-def _has(path: Path, remote: Remote) -> bool:
-    """Whether a file is there, with the published checksum; where nobody published one, any that somebody brought."""
-    if not remote.checksums or not path.is_file():
-        return path.is_file()
-    algorithm, expected = next(iter(remote.checksums.items()))
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == expected
-
-
-def _fetch(remote: Remote, path: Path) -> None:
-    from pennet.data.download import fetch_remote
-
-    remedy = f"try again later, or bring the file to {path} yourself and run this command again"
-    sha256 = fetch_remote(remote, path, path.parent / PARTIAL, remedy)
-    if not remote.checksums:
-        typer.echo(f"{path.name}: nobody published a checksum; its sha256 is {sha256}")
-
-
 def _undecodable(source: Source, name: str) -> list[str]:
     """The pictures that cannot be read, each with its reason."""
     from tqdm import tqdm
@@ -261,6 +226,8 @@ def _undecodable(source: Source, name: str) -> list[str]:
 
 def _to_verify(data_set: DataSet, folder: Path) -> list[str]:
     """The arguments that `verify` takes after the name."""
+    from pennet.data.obtain import LISTS
+
     files = [str(folder / archive.file) for archive in data_set.archives] or [str(folder)]
     return [*files, *(["--lists", str(folder / LISTS)] if data_set.paper else [])]
 

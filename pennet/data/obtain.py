@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from pennet.data.archives import members
 from pennet.data.download import Remote, fetch_remote
-from pennet.data.search import shown
 from pennet.data.sets import hub
-from pennet.data.sets.spec import DataSet
+from pennet.data.sets.card import bytes_text
+from pennet.data.sets.spec import Archive, DataSet, PaperLists
 from pennet.data.sets.splits import fetch_lists
 from pennet.errors import UserError
 
@@ -76,33 +76,40 @@ def obtain(
         OSError: a file cannot be read or written; names it.
     """
     data_set.check_accepted(accepted)
-    say(f"{data_set.name}: licence: {data_set.licence}")
+    say(f"licence: {data_set.licence}")
+    wanted = None if lists == "seeded" else data_set.paper
+    no_lists = _bring_lists(data_set.name, wanted, lists, folder, say) if wanted else ""
+    archives = _bring_archives(data_set, folder, own, sha256, revision, say)
+    return Obtained(data_set.name, archives, _arrived(folder / LISTS) if wanted and not no_lists else None, no_lists)
+
+
+def _bring_lists(name: str, paper: PaperLists, lists: Lists, folder: Path, say: Callable[[str], object]) -> str:
+    """Why the lists are not here; empty if they are."""
+    try:
+        if not _has(folder / LISTS, paper.remote):
+            fetch_lists(paper, folder / LISTS, folder / PARTIAL)
+    except UserError as error:
+        if lists == "paper":
+            raise
+        say(f"{name}: the paper's lists cannot be had, so its split will be a seeded one, and say so: {error}")
+        return str(error)
+    return ""
+
+
+def _bring_archives(
+    data_set: DataSet, folder: Path, own: Sequence[str], sha256: Sequence[str], revision: str, say: Callable[[str], object]
+) -> list[Arrived]:
     if data_set is hub.HUB:
         if len(own) != 1 or not revision:
             raise UserError("hub: name one data set of the hub, OWNER/NAME, and its commit")
         hub.download(own[0], revision, folder)
-        archives = [_arrived(folder)]
-    elif own:
+        return [_arrived(folder)]
+    if own:
         expected = [*sha256, *("" for _ in own[len(sha256) :])]
-        archives = [_own(source, checksum, folder) for source, checksum in zip(own, expected, strict=True)]
-    elif data_set.archives:
-        archives = [
-            _published(archive.file, archive.remote, folder, data_set.homepage, say) for archive in data_set.archives
-        ]
-    else:
-        raise UserError(f"{data_set.name}: there is nothing to download; name your own archives or folders")
-    if data_set.paper is None or lists == "seeded":
-        return Obtained(data_set.name, archives, None, "")
-    path = folder / LISTS
-    try:
-        if not _has(path, data_set.paper.remote):
-            fetch_lists(data_set.paper, path, folder / PARTIAL)
-    except UserError as error:
-        if lists == "paper":
-            raise
-        say(f"{data_set.name}: the paper's lists cannot be had, so its split will be a seeded one: {error}")
-        return Obtained(data_set.name, archives, None, str(error))
-    return Obtained(data_set.name, archives, _arrived(path), "")
+        return [_own(source, checksum, folder) for source, checksum in zip(own, expected, strict=True)]
+    if not data_set.archives:
+        raise UserError(f"{data_set.name}: there is nothing to download; give what you have, your own archives or folders")
+    return [_published(archive, folder, say) for archive in data_set.archives]
 
 
 def check_unchanged(obtained: Obtained, remedy: str) -> None:
@@ -127,8 +134,8 @@ def check_unchanged(obtained: Obtained, remedy: str) -> None:
 def _own(source: str, sha256: str, folder: Path) -> Arrived:
     if source.startswith(("http://", "https://")):
         path = folder / (Path(unquote(urlsplit(source).path)).name or "archive")
-        remote = Remote((source,), sha256 or None)
-        if not _has(path, remote):
+        remote = Remote((source,), sha256 or None, kind="zip" if path.suffix.lower() == ".zip" else "tar")
+        if not (sha256 and _has(path, remote)):
             fetch_remote(remote, path, folder / PARTIAL, _REMEDY)
     else:
         path = Path(source)
@@ -140,16 +147,18 @@ def _own(source: str, sha256: str, folder: Path) -> Arrived:
     return arrived
 
 
-def _published(file: str, remote: Remote | None, folder: Path, homepage: str, say: Callable[[str], object]) -> Arrived:
-    path = folder / file
-    if remote is None:
-        if not path.exists():
-            by_hand = f"{file} is handed out at {homepage} only: download it there by hand"
-            raise UserError(f"{by_hand}, and put it into {shown(folder)}, or name its path")
-        return _arrived(path)
-    if not urlsplit(remote.urls[0]).scheme:  # it comes with the project
+def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> Arrived:
+    """An archive of the data set's own addresses, or the copy of it that somebody has put into the folder."""
+    remote, path = archive.remote, folder / archive.file
+    if (
+        remote.checksums and not urlsplit(remote.urls[0]).scheme and Path(remote.urls[0]).exists()
+    ):  # it comes with the project
         return _own(remote.urls[0], remote.sha256 or "", folder)
-    if not _has(path, remote):
+    if _has(path, remote):
+        whole = "and whole" if remote.checksums else "with no published checksum to tell if it is whole"
+        say(f"{path} is there, {whole}")
+    else:
+        say(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
         sha256 = fetch_remote(remote, path, folder / PARTIAL, _REMEDY)
         if not remote.checksums:
             say(f"{path}: nobody published a checksum; its sha256 is {sha256}")
@@ -157,9 +166,9 @@ def _published(file: str, remote: Remote | None, folder: Path, homepage: str, sa
 
 
 def _has(path: Path, remote: Remote) -> bool:
-    """Whether a file is there that has a published checksum, and has it."""
-    if not remote.checksums or not path.is_file():
-        return False
+    """Whether a file is there, and is the one that was published, where that can be told."""
+    if not path.is_file() or not remote.checksums:
+        return path.is_file()
     algorithm, expected = next(iter(remote.checksums.items()))
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == expected

@@ -166,7 +166,7 @@ def test_a_page_in_place_of_an_archive_is_refused_and_one_that_was_brought_is_ta
     with running(page) as server:
         remote = Remote((f"{server.url}/download?id=1a-b_c&export=download&confirm=t",), kind="zip")
         drive = dataclasses.replace(TERRAIN, name="drive", archives=(Archive("a.zip", "all", remote, "its contents"),))
-        monkeypatch.setattr(sets, "DATA_SETS", (drive,))
+        monkeypatch.setattr(sets, "find", lambda name: drive)
         result = data("download", "drive", "--to", str(tmp_path))
         assert result.exit_code == 1
         assert "sends a web page instead of the file" in result.output

@@ -1,18 +1,17 @@
 import multiprocessing
 import pickle
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pennet.data import dataset as module
-from pennet.data.images import to_float
-from pennet.errors import UserError
+from pennet.data.images import Picture, to_float
 from pennet.masks.box_and_free_form import box_and_free_form
 from pennet.masks.jittered_box import jittered_box
 from pennet.masks.rotated_square import rotated_square
+from pennet.training import dataset as module
 from pennet.training.dataset import Batch, InpaintingDataset, StepSampler, batches, jitter_colours
 
 CPU = torch.device("cpu")
@@ -125,34 +124,44 @@ def spawned() -> Iterator[None]:
     multiprocessing.set_start_method(before, force=True)
 
 
+class Drawn(Sequence[Picture]):
+    """Pictures that are made when they are asked for, as shards read theirs; at module level, so that it pickles."""
+
+    def __len__(self) -> int:
+        return len(IMAGES)
+
+    def __getitem__(self, index: Any) -> Picture:
+        return IMAGES[index]
+
+
 @pytest.mark.usefixtures("spawned")
-def test_spawned_workers_read_the_file_and_give_the_same_batches(tmp_path: Path) -> None:
-    np.save(tmp_path / "train.npy", IMAGES)
-    on_disk = InpaintingDataset(tmp_path / "train.npy", 3, True, False, 0.1, rotated_square)
-    spawned = list(batches(on_disk, StepSampler(len(on_disk), 4, 3, 0, 3), 2, CPU))
+def test_spawned_workers_give_the_same_batches() -> None:
+    lazy = InpaintingDataset(Drawn(), 3, True, False, 0.1, rotated_square)
+    spawned = list(batches(lazy, StepSampler(len(lazy), 4, 3, 0, 3), 2, CPU))
     for alone, helped in zip(collect(0, 3), spawned, strict=True):
         assert torch.equal(alone.image, helped.image)
         assert torch.equal(alone.mask, helped.mask)
 
 
 @pytest.mark.parametrize("mask_function", [rotated_square, jittered_box, box_and_free_form])
-def test_a_spawned_worker_is_sent_the_path_and_not_the_pictures(mask_function, tmp_path: Path) -> None:
-    path = tmp_path / "train.npy"
-    np.lib.format.open_memmap(path, "w+", np.uint8, (50, 580, 580, 3))  # 50 MB
-    dataset = InpaintingDataset(path, 3, True, False, 0.1, mask_function)
-    assert len(dataset) == 50
+def test_a_worker_is_sent_no_pictures(mask_function) -> None:
+    dataset = InpaintingDataset(Drawn(), 3, True, False, 0.1, mask_function)
     sent = pickle.dumps(dataset)
     assert len(sent) < 10_000
     for got, expected in zip(pickle.loads(sent)[(0, 2)], dataset[(0, 2)], strict=True):
         assert torch.equal(got, expected)
 
 
-def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "train.npy"
-    np.save(path, IMAGES)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"train\.npy holds no pictures .*; remove it and prepare the data set again"):
-        len(InpaintingDataset(path, 3, True, False, 0.1, rotated_square))
+def test_windows_of_shards_are_shuffled_within_and_every_epoch_has_every_picture_once() -> None:
+    shard_of = np.repeat(np.arange(6), 5)
+    sampler = StepSampler(30, 7, 3, 0, 9, shard_of, window_shards=2)
+    orders = [sampler.order(epoch) for epoch in range(3)]
+    for order in orders:
+        assert sorted(order) == list(range(30))
+        for first in range(0, 30, 10):
+            assert len(set(shard_of[order[first : first + 10]])) == 2
+    assert not np.array_equal(orders[0], orders[1])
+    assert list(sampler)[4:] == list(StepSampler(30, 7, 3, 4, 9, shard_of, 2))
 
 
 @pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda:0", True)])
