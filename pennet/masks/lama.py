@@ -14,7 +14,7 @@ from pennet.masks.mask import Mask, with_known_pixel
 LARGEST_RATIO = 0.5
 """Masks with larger holes are drawn anew."""
 MAX_ATTEMPTS = 20
-"""Of a few pixels, no smaller hole may be possible; one of 64 px was never seen to need half of these."""
+"""Of a few pixels, no smaller hole may be possible; of thousands of 64 px none needed half of these."""
 NUM_SEGMENTS = (1, 5)
 SHORTEST_PX, THINNEST_PX = 10, 5
 
@@ -55,7 +55,7 @@ def lama_thick(rng: np.random.Generator, height: int, width: int) -> Mask:
 
 
 def _draw(rng: np.random.Generator, height: int, width: int, lengths: Lengths) -> Mask:
-    """Chains, and rectangles of any aspect, that hide at most half of a picture of 16 px or more.
+    """Chains, and rectangles of any aspect, that hide at most half of a picture of 64 px or more.
 
     Source: Suvorov et al. 2022 (LaMa), section 2.4, with the tables of its 256 px test masks; directions, and that a chain
     keeps its width, are our reading.
