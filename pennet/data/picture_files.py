@@ -69,8 +69,12 @@ def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
         return np.array(to_srgb(image, name))
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(file: Path | BinaryIO, name: str = "") -> NDArray[np.uint8]:
     """Reads a mask, white (above 127 of 255) = hole: (H, W) uint8 in {0, 1}.
+
+    Args:
+        file: a path, or an open binary file.
+        name: what to call an open file in an error.
 
     A picture with no other values than 0 and 1 is a mask as arrays hold it: 1 = hole.
 
@@ -78,12 +82,13 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         UserError: not a picture, truncated, too large, transparent, of 32-bit numbers, or with a brightest value that is
         neither 1 nor above mid-grey; names the file.
     """
-    image = _decode(path, str(path), "mask")
+    name = name or str(file)
+    image = _decode(file, name, "mask")
     grey = _grey_16(image) if image.mode.startswith("I;16") else np.array(image.convert("L"))
     brightest, middle = int(grey.max()), np.iinfo(grey.dtype).max // 2
     if 1 < brightest <= middle:
         needed = f"holes must be white (above {middle}), or 1 where the rest is 0"
-        raise UserError(f"{path}: brightest value {brightest}; {needed}")
+        raise UserError(f"{name}: brightest value {brightest}; {needed}")
     return (grey > (0 if brightest <= 1 else middle)).astype(np.uint8)
 
 

@@ -26,11 +26,17 @@ class MaskKind:
 KINDS = (
     MaskKind("centre", draw="pennet.masks.centre:centre_square"),
     MaskKind("rotated_square", draw="pennet.masks.rotated_square:rotated_square"),
+    MaskKind("random_square", draw="pennet.masks.random_square:random_square"),
     MaskKind("jittered_box", draw="pennet.masks.jittered_box:jittered_box"),
     MaskKind("free_form", draw="pennet.masks.free_form:free_form"),
     MaskKind("box_and_free_form", draw="pennet.masks.box_and_free_form:box_and_free_form"),
     MaskKind("irregular", draw="pennet.masks.irregular:irregular", in_turn="pennet.masks.irregular:irregular_in_turn"),
     MaskKind("many_sizes", draw="pennet.masks.many_sizes:many_sizes"),
+    MaskKind("lama_thin", draw="pennet.masks.lama:lama_thin"),
+    MaskKind("lama_medium", draw="pennet.masks.lama:lama_medium"),
+    MaskKind("lama_thick", draw="pennet.masks.lama:lama_thick"),
+    MaskKind("objects", draw="pennet.masks.objects:objects"),
+    MaskKind("outpainting", draw="pennet.masks.outpainting:outpainting"),
 )
 
 

@@ -23,7 +23,13 @@ def turned_rectangle(rng: np.random.Generator, height: int, width: int, hole_hei
     left = rng.integers(0, width - hole_width, endpoint=True)
     angle = rng.uniform(0, math.pi / 4) * rng.choice([-1, 1])
     centre_y, centre_x = top + hole_height / 2, left + hole_width / 2
-    y, x = np.ogrid[0.5 : height + 0.5, 0.5 : width + 0.5]
+    reach_y = (hole_height * math.cos(angle) + hole_width * abs(math.sin(angle))) / 2
+    reach_x = (hole_width * math.cos(angle) + hole_height * abs(math.sin(angle))) / 2
+    rows = slice(max(0, math.floor(centre_y - reach_y)), math.ceil(centre_y + reach_y))  # pixels elsewhere are known
+    columns = slice(max(0, math.floor(centre_x - reach_x)), math.ceil(centre_x + reach_x))
+    y, x = np.arange(height)[rows, None] + 0.5, np.arange(width)[None, columns] + 0.5
     along = (x - centre_x) * math.cos(angle) + (y - centre_y) * math.sin(angle)
     across = (y - centre_y) * math.cos(angle) - (x - centre_x) * math.sin(angle)
-    return ((np.abs(along) < hole_width / 2) & (np.abs(across) < hole_height / 2)).astype(np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    mask[rows, columns] = (np.abs(along) < hole_width / 2) & (np.abs(across) < hole_height / 2)
+    return mask
