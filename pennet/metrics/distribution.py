@@ -1,4 +1,4 @@
-"""IS, FID and KID: scores of a set of images, from features or class scores of its members."""
+"""IS, FID and KID: scores of a set of images, from features or class scores of its members (FID: `frechet.py`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pennet.metrics.frechet import check_sets, frechet_distance, frechet_distances_without
 from pennet.metrics.metric import Metric
 from pennet.metrics.summary import JACKKNIFE_GROUPS, Interval, jackknife_interval
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating]
 Rows = NDArray[np.intp]
 _KERNEL_ENTRIES = 1 << 22  # 32 MiB
+_SLICE_IMAGES = 2000
 INTERVAL_NOTE = "interval: "
 """Start of the note that says how an interval was made, where it is no bootstrap of the mean."""
 
@@ -58,51 +60,30 @@ def inception_score(logits: Floats, splits: int, seed: int) -> MeanStd:
     count = len(logits)
     if count < splits:
         raise ValueError(f"the Inception Score needs an image for each of its {splits} splits, got {count}")
-    log_p = _log_probabilities(logits)
-    scores = [_score_of_split(log_p[part]) for part in _splits(count, splits, seed)]
+    scores = _inception_scores(_sums_of_splits(logits, splits, seed, [np.arange(count)]))
     return MeanStd(float(np.mean(scores)), float(np.std(scores)))
 
 
 def inception_scores_without(logits: Floats, splits: int, seed: int, groups: Sequence[Rows]) -> list[float]:
     """`inception_score`'s mean with each group of images left out in turn: every other image stays in its split.
 
+    Args:
+        logits: (N,K).
+        splits: as in `inception_score`.
+        seed: as in `inception_score`.
+        groups: every image is in just one.
+
     Raises:
         ValueError: a split has no image left.
     """
-    log_p = _log_probabilities(logits)
-    parts = _splits(len(logits), splits, seed)
+    sums = _sums_of_splits(logits, splits, seed, groups)
     means = []
-    for group in groups:
-        kept = [part[~np.isin(part, group)] for part in parts]
-        if min(len(part) for part in kept) == 0:
+    for i, group in enumerate(groups):
+        others = [np.delete(of_cells, i, axis=1) for of_cells in sums]
+        if others[0].sum(axis=1).min() == 0:
             raise ValueError(f"a split of the Inception Score has no image left without {len(group)} of {len(logits)}")
-        means.append(float(np.mean([_score_of_split(log_p[part]) for part in kept])))
+        means.append(float(np.mean(_inception_scores(_SplitSums(*others)))))
     return means
-
-
-def frechet_distance(fake: Floats, real: Floats) -> float:
-    """Fréchet distance of the gaussians fitted to two sets of features (N,D) and (M,D): 0 and up, 0 is best.
-
-    `‖mean difference‖² + tr(A) + tr(B) - 2 tr((A B)^½)`. With A = XᵀX and B = YᵀY (X, Y the centred
-    features over sqrt(N-1)) the last trace is the sum of the singular values of X Yᵀ: no matrix root, no
-    complex numbers, exact for covariances without full rank, and as small as the smaller of N and D.
-
-    Raises:
-        ValueError: fewer than two images in a set, or different numbers of features.
-
-    Source: Heusel et al., GANs trained by a two time-scale update rule, 2017.
-    """
-    _check_sets(fake, real)
-    x, y = _covariance_root(fake), _covariance_root(real)
-    cross = np.linalg.svd(x @ y.T, compute_uv=False).sum()
-    difference = fake.mean(axis=0, dtype=np.float64) - real.mean(axis=0, dtype=np.float64)
-    distance = difference @ difference + np.square(x).sum() + np.square(y).sum() - 2 * cross
-    return float(max(distance, 0.0))  # rounding alone can make it negative
-
-
-def frechet_distances_without(fake: Floats, real: Floats, groups: Sequence[Rows]) -> list[float]:
-    """`frechet_distance` of paired sets with each group of pairs left out in turn."""
-    return [frechet_distance(np.delete(fake, group, axis=0), np.delete(real, group, axis=0)) for group in groups]
 
 
 def kernel_distance(fake: Floats, real: Floats, subsets: int, subset_size: int, seed: int) -> MeanStd:
@@ -124,12 +105,11 @@ def kernel_distance(fake: Floats, real: Floats, subsets: int, subset_size: int, 
 
     Source: Bińkowski et al., Demystifying MMD GANs, 2018. Draws as in torch-fidelity.
     """
-    _check_sets(fake, real)
+    check_sets(fake, real)
     size = min(subset_size, len(fake), len(real))
     if size < 2:
         raise ValueError(f"KID needs subsets of at least 2 images, got {size}")
     generator = _legacy_generator(seed)
-    fake, real = fake.astype(np.float64), real.astype(np.float64)
     within_fake, within_real, between = _kernel(fake, fake), _kernel(real, real), _kernel(fake, real)
     estimates = []
     for _ in range(subsets):
@@ -141,9 +121,11 @@ def kernel_distance(fake: Floats, real: Floats, subsets: int, subset_size: int, 
 
 
 def kernel_distances_without(fake: Floats, real: Floats, groups: Sequence[Rows]) -> list[float]:
-    """The unbiased estimate from all pairs with each group of pairs left out in turn: what KID's subsets estimate.
+    """The unbiased estimate with each group of pairs left out in turn: what KID's subsets estimate.
 
-    The kernel is summed once, by blocks of two groups; leaving a group out is then a subtraction.
+    It is made of all pairs of images up to 2,000 images. Above, a part of every group makes a slice of 2,000 images at most,
+    and the mean over the slices takes its place: as unbiased, and linear in N. The kernel is summed once, by blocks of two
+    groups; leaving a group out is then a subtraction.
 
     Args:
         fake: (N,D).
@@ -152,51 +134,86 @@ def kernel_distances_without(fake: Floats, real: Floats, groups: Sequence[Rows])
 
     Raises:
         ValueError: fewer than two images are left, or the sets do not fit each other.
+
+    Source: the mean over slices is the B-test's (Zaremba, Gretton and Blaschko, B-test: a non-parametric, low variance
+    kernel two-sample test, 2013).
     """
-    _check_sets(fake, real)
+    check_sets(fake, real)
     count = len(fake)
     if min(count - len(group) for group in groups) < 2:
         raise ValueError(f"KID without a group needs 2 other images, got {count} in {len(groups)} groups")
+    num_slices = -(-count // _SLICE_IMAGES)
+    slices = zip(*(np.array_split(group, num_slices) for group in groups), strict=True)
+    distances: Floats = np.mean([_distances_in_slice(fake, real, parts) for parts in slices], axis=0)
+    return distances.tolist()
+
+
+def _distances_in_slice(fake: Floats, real: Floats, groups: Sequence[Rows]) -> list[float]:
+    """The estimate from all pairs of the images in `groups`, without each of these in turn."""
+    sizes = [len(group) for group in groups]
     parts = [(fake[group].astype(np.float64), real[group].astype(np.float64)) for group in groups]
     within, between = np.zeros((2, len(groups), len(groups)))
     for i, (x, y) in enumerate(parts):
         for j, (u, v) in enumerate(parts):
             between[i, j] = _polynomial(x, v).sum()
-            for a, b in ((x, u), (y, v)):
-                kernel = _polynomial(a, b)
-                within[i, j] += kernel.sum() - (np.trace(kernel) if i == j else 0.0)
+            if i <= j:
+                kernels = _polynomial(x, u), _polynomial(y, v)
+                diagonals = sum(np.trace(kernel) for kernel in kernels) if i == j else 0.0
+                within[i, j] = within[j, i] = sum(kernel.sum() for kernel in kernels) - diagonals
     distances = []
-    for i, group in enumerate(groups):
-        size = count - len(group)
+    for i in range(len(groups)):
+        size = sum(sizes) - sizes[i]
         similar, mixed = (blocks.sum() - blocks[i].sum() - blocks[:, i].sum() + blocks[i, i] for blocks in (within, between))
         distances.append(float(similar / (size * (size - 1)) - 2 * mixed / size**2))
     return distances
 
 
-def _log_probabilities(logits: Floats) -> Floats:
+class _SplitSums(NamedTuple):
+    """Sums over the images of each split and group: what a split's score is made of."""
+
+    num_images: Floats
+    """(S,G)"""
+    p: Floats
+    """(S,G,K), Σ p"""
+    p_log_p: Floats
+    """(S,G), Σ p log p, over the classes too"""
+
+
+def _sums_of_splits(logits: Floats, splits: int, seed: int, groups: Sequence[Rows]) -> _SplitSums:
     from scipy.special import log_softmax
 
-    log_p: Floats = log_softmax(logits.astype(np.float64), axis=1)
-    return log_p
-
-
-def _splits(count: int, splits: int, seed: int) -> list[Rows]:
-    """The images of each split of a seeded shuffle."""
+    count, shape = len(logits), (splits, len(groups))
     order = _legacy_generator(seed).permutation(count)
-    return [order[i * count // splits : (i + 1) * count // splits] for i in range(splits)]
+    group_of = np.empty(count, np.intp)
+    for i, group in enumerate(groups):
+        group_of[group] = i
+    sums = _SplitSums(np.zeros(shape), np.zeros((*shape, logits.shape[1])), np.zeros(shape))
+    for i in range(splits):
+        part = order[i * count // splits : (i + 1) * count // splits]
+        for j in range(len(groups)):
+            log_p = log_softmax(logits[part[group_of[part] == j]].astype(np.float64), axis=1)
+            p = np.exp(log_p)
+            sums.num_images[i, j], sums.p[i, j], sums.p_log_p[i, j] = len(p), p.sum(axis=0), (p * log_p).sum()
+    return sums
 
 
-def _score_of_split(log_p: Floats) -> float:
-    p = np.exp(log_p)
-    marginal = p.mean(axis=0)
-    # A class that no image of the split can have adds 0 to the divergence, not 0 * inf.
+def _inception_scores(sums: _SplitSums) -> Floats:
+    """Of every split: exp(Σ p log p / n - Σ m log m), m the mean of p."""
+    count = sums.num_images.sum(axis=1)
+    marginal = sums.p.sum(axis=1) / count[:, None]
+    # A class that no image of the split can have adds 0.
     log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
-    return float(np.exp((p * (log_p - log_marginal)).sum(axis=1).mean()))
+    scores: Floats = np.exp(sums.p_log_p.sum(axis=1) / count - (marginal * log_marginal).sum(axis=1))
+    return scores
 
 
 def _polynomial(a: Floats, b: Floats) -> Floats:
-    product: Floats = (a @ b.T / a.shape[1] + 1) ** 3
-    return product
+    """The kernel of all rows of two sets."""
+    kernel: Floats = a.astype(np.float64, copy=False) @ b.T.astype(np.float64, copy=False)
+    kernel /= a.shape[1]
+    kernel += 1
+    kernel *= kernel * kernel  # `** 3` calls pow for each
+    return kernel
 
 
 def _kernel(x: Floats, y: Floats) -> Callable[[Rows, Rows], Floats]:
@@ -209,24 +226,6 @@ def _kernel(x: Floats, y: Floats) -> Callable[[Rows, Rows], Floats]:
 
 def _mean_off_diagonal(kernel: Floats) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)))
-
-
-def _covariance_root(features: Floats) -> Floats:
-    """A matrix R with RᵀR the (unbiased) covariance, of min(N,D) rows."""
-    centred = features.astype(np.float64)
-    centred -= centred.mean(axis=0)
-    centred /= np.sqrt(len(features) - 1)
-    if len(features) <= features.shape[1]:
-        return centred
-    triangle: Floats = np.linalg.qr(centred).R
-    return triangle
-
-
-def _check_sets(fake: Floats, real: Floats) -> None:
-    if fake.ndim != 2 or real.ndim != 2 or fake.shape[1] != real.shape[1]:
-        raise ValueError(f"features must be (N,D) and (M,D), got {fake.shape} and {real.shape}")
-    if min(len(fake), len(real)) < 2:
-        raise ValueError(f"comparing distributions needs at least 2 images each, got {len(fake)} and {len(real)}")
 
 
 def _legacy_generator(seed: int) -> np.random.RandomState:

@@ -11,13 +11,12 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 import pennet.metrics.distribution as distribution
 from pennet.metrics.distribution import (
-    frechet_distance,
-    frechet_distances_without,
     inception_score,
     inception_scores_without,
     kernel_distance,
     kernel_distances_without,
 )
+from pennet.metrics.frechet import frechet_distance, frechet_distances_without
 from pennet.metrics.summary import jackknife_groups, jackknife_interval
 
 RELATIVE = 1e-3
@@ -179,6 +178,66 @@ def test_scores_without_a_group_are_those_of_the_other_images(count: int) -> Non
     np.testing.assert_allclose(frechet_distances_without(a, b, groups), expected, rtol=1e-9)
     expected = [inception_score(x, 1, seed=0).mean for x, _ in others]
     np.testing.assert_allclose(inception_scores_without(a, 1, 0, groups), expected, rtol=1e-9)
+
+
+def _gaussians(
+    mean_a: NDArray[np.float64], a: NDArray[np.float64], mean_b: NDArray[np.float64], b: NDArray[np.float64]
+) -> float:
+    """The definition, with a matrix root."""
+    from scipy.linalg import sqrtm
+
+    return float(np.square(mean_a - mean_b).sum() + np.trace(a + b - 2 * sqrtm(a @ b).real))
+
+
+def test_frechet_distances_of_many_images_are_the_definition() -> None:
+    """More images than features, the mean far from zero beside the spread, and more rows than are summed at once."""
+    count = 5000
+    a, b = _features(count, 12, 1, shift=300.0), _features(count, 12, 2, shift=300.5)
+    groups = jackknife_groups(count, seed=0)
+    for left_out, distance in [
+        (np.empty(0, np.intp), frechet_distance(a, b)),
+        *zip(groups, frechet_distances_without(a, b, groups), strict=True),
+    ]:
+        x, y = (np.delete(features, left_out, axis=0).astype(np.float64) for features in (a, b))
+        expected = _gaussians(x.mean(axis=0), np.cov(x, rowvar=False), y.mean(axis=0), np.cov(y, rowvar=False))
+        assert distance == pytest.approx(expected, rel=1e-9)
+
+
+def test_frechet_distances_with_features_that_say_nothing_are_those_without_them() -> None:
+    """Many images, and covariances without full rank: a feature that is always 0, in one set or both, and one twice."""
+    a, b = _features(200, 10, 1, shift=0.4), _features(200, 10, 2)
+    zero, groups = np.zeros((200, 1), np.float32), jackknife_groups(200, seed=0)
+    dead = [np.hstack([zero, features, zero]) for features in (a, b)]
+    assert frechet_distance(*dead) == pytest.approx(frechet_distance(a, b), rel=1e-7)
+    np.testing.assert_allclose(frechet_distances_without(*dead, groups), frechet_distances_without(a, b, groups), rtol=1e-7)
+    # A feature that is 0 in `a` alone adds its mean and variance in `b`.
+    extra = _features(200, 1, 3, shift=2.0)
+    expected = frechet_distance(a, b) + float(np.square(extra.mean()) + extra.var(ddof=1))
+    for x, y in [(a, b), (b, a)]:
+        assert frechet_distance(np.hstack([x, zero]), np.hstack([y, extra])) == pytest.approx(expected, rel=1e-5)
+    # A feature twice is the same feature, longer by the root of two.
+    twice = [np.hstack([features, features[:, :1]]) for features in (a, b)]
+    longer = [np.hstack([features[:, :1].astype(np.float64) * np.sqrt(2), features[:, 1:]]) for features in (a, b)]
+    assert frechet_distance(*twice) == pytest.approx(frechet_distance(*longer), rel=1e-6)
+    assert frechet_distance(np.zeros((9, 3)), np.zeros((9, 3))) == 0
+
+
+def test_kernel_distances_of_many_images_are_means_over_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = _features(400, 6, 1, shift=0.5), _features(400, 6, 2)
+    groups = jackknife_groups(400, seed=0)
+    of_all_pairs = kernel_distances_without(a, b, groups)
+    monkeypatch.setattr(distribution, "_SLICE_IMAGES", 110)  # four slices, five images of each group in each
+    of_slices = kernel_distances_without(a, b, groups)
+    for group, distance in zip(groups, of_slices, strict=True):
+        others = [np.concatenate([g[5 * i : 5 * i + 5] for g in groups if g is not group]) for i in range(4)]
+        expected = np.mean([kernel_distance(a[rows], b[rows], 1, 95, seed=0).mean for rows in others])
+        assert distance == pytest.approx(expected, rel=1e-9)
+    half_widths = []
+    for without in (of_all_pairs, of_slices):
+        interval = jackknife_interval(0.0, without)
+        assert interval is not None
+        half_widths.append(interval.high)
+    assert half_widths[1] == pytest.approx(half_widths[0], rel=0.1)
 
 
 def test_inception_scores_without_a_group_keep_the_splits() -> None:

@@ -15,8 +15,9 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch_fidelity import feature_extractor_inceptionv3
 
 from pennet.metrics import features, weights
-from pennet.metrics.distribution import frechet_distance, inception_score, kernel_distance
+from pennet.metrics.distribution import inception_score, kernel_distance
 from pennet.metrics.features import EffLite0, Features, Inception, extract, extract_cached, load_extractor
+from pennet.metrics.frechet import frechet_distance
 from pennet.metrics.pixel import Images
 from pennet.metrics.report import write_report
 from pennet.metrics.scoring import score
