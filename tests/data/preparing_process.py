@@ -1,4 +1,4 @@
-"""A preparation in a process of its own, of a source that takes its time: `python -m tests.data.preparing_process FOLDER`."""
+"""A preparation of a source that takes its time, in a process: `python -m tests.data.preparing_process FOLDER`."""
 
 import sys
 import time
