@@ -8,7 +8,7 @@ removed. Printed are:
 
 - pictures prepared in a second, against one process that only decodes, crops, resizes, encodes and writes them, and against
   one that writes all that the index and the digests hold as well;
-- the highest memory of this process above what it had before, with 1,000 pictures and with all of them;
+- the highest memory of this process with 1,000 pictures and with all of them;
 - pictures read in a second in random order, against decoding them from memory;
 - the seconds until a new process has the first batch of a training that goes on in the middle of an epoch.
 """
@@ -129,10 +129,10 @@ def resident_bytes() -> int:
 
 
 class PeakMemory:
-    """The highest resident memory of this process while it is entered, above what it had."""
+    """The highest resident memory of this process while it is entered."""
 
     def __enter__(self) -> PeakMemory:
-        self._before = self._peak = resident_bytes()
+        self._peak = resident_bytes()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -148,7 +148,7 @@ class PeakMemory:
 
     @property
     def mib(self) -> float:
-        return (self._peak - self._before) / 2**20
+        return self._peak / 2**20
 
 
 def prepare_in(folder: Path, archive: Path, size_px: int, num_workers: int) -> float:
@@ -218,7 +218,7 @@ def main() -> None:
         print(f"prepared: {1 / ours:.0f} pictures/s with {arguments.workers} workers")
         print(f"  against decoding and writing alone, one process: {loop.pictures / ours:.2f}")
         print(f"  against a loop that also hashes:                 {loop.everything / ours:.2f}")
-        print(f"memory: {peaks['few']:.0f} MiB more for {few:,}, {peaks['all']:.0f} MiB more for {arguments.pictures:,}")
+        print(f"memory: {peaks['few']:.0f} MiB with {few:,} pictures, {peaks['all']:.0f} MiB with {arguments.pictures:,}")
         print(f"random reads: {read_ratio(folder / 'prepared'):.2f} of decoding alone")
         print(f"first batch of {BATCH} after going on: {float(first_batch.stdout):.2f} s")
 
