@@ -1,4 +1,4 @@
-"""A preparation in a process of its own, of a slow source: `python -m tests.data.preparing_process FOLDER`."""
+"""A preparation of a source that stops before its end, in a process: `python -m tests.data.preparing_process FOLDER`."""
 
 import sys
 import time
@@ -11,18 +11,17 @@ from pennet.data.preparing import prepare
 from pennet.data.sets.folder import FOLDER
 from tests.data.pictures import SETTINGS, encoded, photo, source_of, split_of
 
-FILES = {f"{('train', 'test')[n % 5 == 0]}/{n}.png": encoded(photo(n)) for n in range(120)}
+FILES = {f"{('train', 'test')[n % 5 == 0]}/{n}.png": encoded(photo(n)) for n in range(200)}
 PART_PICTURES = 20
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     parts.PART_PICTURES = PART_PICTURES
 
-    def slowly() -> Iterator[tuple[str, bytes]]:
-        for name, content in FILES.items():
-            time.sleep(0.02)
-            yield name, content
+    def until_killed() -> Iterator[tuple[str, bytes]]:
+        yield from list(FILES.items())[:180]
+        time.sleep(600)
 
-    source = replace(source_of(FILES), contents=slowly)
+    source = replace(source_of(FILES), contents=until_killed)
     settings = SETTINGS | {"num_workers": 2, "partial_dir": folder / "partial"}
     prepare(FOLDER, source, split_of(FILES), folder / "out", **settings)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_terrain_comes_with_its_licence_and_the_digests_of_plain_arrays(tmp_path
     of = {place.key: place.split or "" for place in list(source.places.values())[::9]}
     settings = SETTINGS | {"partial_dir": tmp_path / "partial", "num_workers": 2}
     prepare(TERRAIN, source, replace(split_of({}), of=of, origin="own"), tmp_path / "out", **settings)
-    assert (tmp_path / "out/LICENSE.txt").read_bytes().startswith(b"terrain-256: ")
+    assert b"textures from the game 0 A.D." in (tmp_path / "out/LICENSE.txt").read_bytes()
     digests = json.loads((tmp_path / "out/digests.json").read_text())
     assert set(digests) == {"train", "test"}
     for split, digest in digests.items():
@@ -215,10 +216,7 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
 
 
 def test_room_for_the_shards_is_asked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def usage(path: Path) -> object:
-        return type("", (), {"free": 1000})
-
-    monkeypatch.setattr(assembling.shutil, "disk_usage", usage)
+    monkeypatch.setattr(assembling.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"more bytes are needed, 1,000 are free; make room"):
         prepared({"train/a": encoded(photo(0))}, tmp_path)
     monkeypatch.undo()
