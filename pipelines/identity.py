@@ -6,7 +6,6 @@ checkpoints and finds it again. A benchmark is its content: test pictures, masks
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping
@@ -71,16 +70,13 @@ def benchmark_content(dataset: str, config: Config) -> dict[str, str]:
     Raises:
         UserError: data or masks are not there yet.
     """
-    path = layout.masks_dir(dataset) / "manifest.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            masks = [row["sha256"] for row in csv.DictReader(file)]
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; run `dvc repro` first") from error
+    from pipelines.outputs import mask_digests
+
+    masks = [mask for of_protocol in mask_digests(dataset).values() for mask in of_protocol]
     return {
         "prepare.image_size_px": str(config.prepare.image_size_px),
         "data.test": data_digest(dataset, "test"),
-        "masks.protocol": config.masks.protocol,
+        "masks.protocols": ", ".join(config.masks.protocols),
         "masks.test": hashlib.sha256(json.dumps(masks).encode()).hexdigest(),
         **_flat("evaluate", {key: getattr(config.evaluate, key) for key in SCORE_SETTINGS}),
     }

@@ -1,38 +1,26 @@
-"""Stage `masks`: the fixed test masks, the same for every method."""
+"""Stage `masks`: the fixed test masks of every protocol, the same for every method."""
 
 from __future__ import annotations
 
-import hashlib
-
 from pennet.config import MasksConfig
-from pipelines import layout
 from pipelines.params import stage_main
 
 
 def run(dataset: str, *, masks: MasksConfig) -> None:
-    """Writes `test.npy` and `manifest.csv`: one mask for each test image, in their order."""
-    import numpy as np
-    import pandas as pd
-
-    from pennet.atomic import replacing_folder
+    """Writes a mask for each protocol and test image; mask number i of a protocol depends on no other."""
     from pennet.masks import numbered_mask
-    from pipelines.outputs import test_names
+    from pipelines.outputs import test_images, test_names, write_masks
 
     names = test_names(dataset)
-    images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
-    height, width = images.shape[1:3]
-    test_masks = np.stack([numbered_mask(masks.protocol, masks.seed, i, height, width) for i in range(len(names))])
-
-    manifest = pd.DataFrame(
+    height, width = test_images(dataset)[0].shape[:2]
+    write_masks(
+        dataset,
+        names,
         {
-            "name": names,
-            "hole_ratio": test_masks.mean(axis=(1, 2)),
-            "sha256": [hashlib.sha256(mask.tobytes()).hexdigest() for mask in test_masks],
-        }
+            protocol: (numbered_mask(protocol, masks.seed, i, height, width) for i in range(len(names)))
+            for protocol in masks.protocols
+        },
     )
-    with replacing_folder(layout.masks_dir(dataset)) as fresh:
-        np.save(fresh / "test.npy", test_masks)
-        manifest.to_csv(fresh / "manifest.csv", index=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""The test split, and the lossless pictures of the inpaint stages: `prediction/NAME.png` and `composite/NAME.png`.
+"""The test split, its masks by protocol, and the lossless pictures of the inpaint stages.
 
-Of a method that copies pixels also where the few pictures of the showcase got them: `sources/NAME.npy`.
+Of each protocol these are `prediction/NAME.png` and `composite/NAME.png`; of a method that copies pixels also where the
+few pictures of the showcase got them: `sources/NAME.npy`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pennet.errors import UserError
 from pipelines import layout
@@ -16,6 +19,25 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from pennet.masks.mask import Mask
+
+MASKS_INDEX = "manifest.csv"
+
+Filled: TypeAlias = Iterable[tuple[str, Any, Any, Any]]
+"""Of each picture the name, the image, the mask and the prediction."""
+Sources: TypeAlias = Iterable[tuple[str, Any]]
+"""Of some pictures the name and where each pixel came from."""
+
+
+class TestSet(NamedTuple):
+    """The test pictures under one protocol. Index images and masks one by one: they are read when they are asked for."""
+
+    names: list[str]
+    images: Sequence[NDArray[np.uint8]]
+    """Each (S, S, 3)."""
+    masks: Sequence[Mask]
+    """Each (S, S), 1 = hole."""
 
 
 def read_prepared_manifest(dataset: str) -> pd.DataFrame:
@@ -26,31 +48,106 @@ def read_prepared_manifest(dataset: str) -> pd.DataFrame:
 
 
 def test_names(dataset: str) -> list[str]:
-    """Names of the test images, in the order of `test.npy`."""
+    """Names of the test images, in their order; a name may hold folders."""
     manifest = read_prepared_manifest(dataset)
     return manifest[manifest["split"] == "test"].sort_values("index")["name"].tolist()
 
 
-def test_set(dataset: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Names, images (N, S, S, 3) and masks (N, S, S; 1 = hole) of the test split, memory-mapped."""
+def test_images(dataset: str) -> Sequence[NDArray[np.uint8]]:
+    """The test images, each (S, S, 3), read when they are asked for."""
     import numpy as np
 
-    names = test_names(dataset)
-    images = np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")
-    masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")
+    return np.load(layout.prepared_dir(dataset) / "test.npy", mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def test_set(dataset: str, protocol: str) -> TestSet:
+    """The test split with the masks of a protocol.
+
+    Raises:
+        UserError: the masks are of other pictures, or there are none of this protocol.
+    """
+    names, images, masks = test_names(dataset), test_images(dataset), _masks(dataset, protocol)
     if not len(names) == len(images) == len(masks):
         raise UserError(
             f"{dataset}: {len(names)} test names, {len(images)} images, {len(masks)} masks; repeat prepare, masks"
         )
-    return names, images, masks
+    return TestSet(names, images, masks)
 
 
-def write_outputs(
-    folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]], sources: Iterable[tuple[str, Any]] = ()
-) -> None:
-    """Saves each (name, image, mask, prediction) as a prediction and a composite, and each (name, sources) as an array.
+def protocols(dataset: str) -> list[str]:
+    """The protocols that there are masks of, the headline first.
+
+    Raises:
+        UserError: there are none yet.
+    """
+    return list(mask_digests(dataset))
+
+
+def mask_digests(dataset: str) -> dict[str, list[str]]:
+    """SHA-256 of every test mask, by protocol, in the order of the test images.
+
+    Raises:
+        UserError: there are no masks yet.
+    """
+    path, found = layout.masks_dir(dataset) / MASKS_INDEX, dict[str, list[str]]()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                found.setdefault(row["protocol"], []).append(row["sha256"])
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; run `dvc repro` first") from error
+    except KeyError as error:
+        raise UserError(f"{path} has no column {error}; repeat stage masks") from error
+    return found
+
+
+def write_masks(dataset: str, names: Sequence[str], masks: Mapping[str, Iterable[Mask]]) -> None:
+    """Writes the test masks, one at a time, and their index; the folder appears whole.
+
+    Args:
+        dataset: its name.
+        names: of the test images.
+        masks: by protocol, the headline first: one for each name, (S, S) uint8.
+    """
+    import numpy as np
+
+    from pennet.atomic import replacing_folder
+
+    with (
+        replacing_folder(layout.masks_dir(dataset)) as fresh,
+        (fresh / MASKS_INDEX).open("w", newline="", encoding="utf-8") as file,
+    ):
+        index = csv.writer(file, lineterminator="\n")
+        index.writerow(["protocol", "name", "hole_ratio", "sha256"])
+        for protocol, of_protocol in masks.items():
+            array = None
+            for i, (name, mask) in enumerate(zip(names, of_protocol, strict=True)):
+                if array is None:
+                    path, shape = fresh / f"{protocol}.npy", (len(names), *mask.shape)
+                    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+                array[i] = mask
+                index.writerow([protocol, name, float(mask.mean()), hashlib.sha256(mask.tobytes()).hexdigest()])
+            del array  # is on the disk with this
+
+
+def _masks(dataset: str, protocol: str) -> Sequence[Mask]:
+    import numpy as np
+
+    known = protocols(dataset)
+    if protocol not in known:
+        folder = layout.masks_dir(dataset)
+        raise UserError(f"{folder}: no masks of protocol {protocol!r}, only of {', '.join(known)}; repeat stage masks")
+    return np.load(layout.masks_dir(dataset) / f"{protocol}.npy", mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def write_outputs(folder: Path, filled: Mapping[str, tuple[Filled, Sources]]) -> None:
+    """Saves what a method painted: each picture as a prediction and a composite, each sources as an array.
 
     The folder appears whole.
+
+    Args:
+        folder: the method's own.
+        filled: by protocol, the pictures and sources.
     """
     import numpy as np
 
@@ -58,10 +155,12 @@ def write_outputs(
     from pennet.data.picture_files import save_png
 
     with replacing_folder(folder) as fresh:
-        for name, image, mask, prediction in predictions:
-            save_png(fresh / "prediction" / f"{name}.png", prediction)
-            save_png(fresh / "composite" / f"{name}.png", np.where(mask[..., None] > 0, prediction, image))
-        for name, places in sources:
-            path = fresh / layout.SOURCES / f"{name}.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)  # names may hold folders
-            np.save(path, places.astype(np.int16))
+        for protocol, (predictions, sources) in filled.items():
+            for name, image, mask, prediction in predictions:
+                save_png(fresh / protocol / "prediction" / f"{name}.png", prediction)
+                composite: NDArray[np.uint8] = np.where(mask[..., None] > 0, prediction, image)
+                save_png(fresh / protocol / "composite" / f"{name}.png", composite)
+            for name, places in sources:
+                path = fresh / protocol / layout.SOURCES / f"{name}.npy"
+                path.parent.mkdir(parents=True, exist_ok=True)  # names may hold folders
+                np.save(path, places.astype(np.int16))

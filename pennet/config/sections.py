@@ -51,10 +51,15 @@ class PrepareConfig(Section):
 
 @dataclass(frozen=True)
 class MasksConfig(Section):
-    protocol: MaskName
-    """Kind of the test masks: `centre` is the paper's square of half the side; `irregular` strokes of 1 to 60 % in turn."""
+    protocols: list[MaskName]
+    """Kinds of the test masks: `centre` is the paper's square of half the side; `irregular` strokes of 1 to 60 % in turn.
+    Every method fills the holes of each kind, which has rows of its own in the comparison; the first is the headline."""
     seed: Seed
     """Seed of the test masks that are drawn at random."""
+
+    def limits(self) -> Limits:
+        yield bool(self.protocols), "protocols", "names no kind of mask"
+        yield len(set(self.protocols)) == len(self.protocols), "protocols", "names one twice"
 
 
 @dataclass(frozen=True)
