@@ -209,7 +209,7 @@ def _pace(trial: Trial) -> float:
 
 def validate(generator: nn.Module, real: Images, masks: MasksConfig, measures: Sequence[Measure]) -> dict[str, float | None]:
     """Means of the metrics over the pictures (N, S, S, 3) uint8 that have a finite value; None where none has."""
-    holes = np.stack([numbered_mask(masks.protocol, masks.seed, i, *real.shape[1:3]) for i in range(len(real))])
+    holes = np.stack([numbered_mask(masks.protocols[0], masks.seed, i, *real.shape[1:3]) for i in range(len(real))])
     fake = np.stack([inpaint(generator, image, hole) for image, hole in zip(real, holes, strict=True)])
     names = [str(index) for index in range(len(real))]
     columns = score_images(Pairs(names, fake.__getitem__, real.__getitem__, holes.__getitem__), measures, BATCH).values

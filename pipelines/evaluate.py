@@ -1,11 +1,12 @@
-"""Stage `evaluate`: scores a method's pictures against the ground truth.
+"""Stage `evaluate`: scores a method's pictures against the ground truth, protocol by protocol.
 
 `outputs/` + `data/` -> `report.json`, `per_image.csv`, `sheet.png`, and `metrics.json` for `dvc metrics` and for git, all in
-`reports/DATASET/methods/METHOD[/seed-SEED]/`.
+`reports/DATASET/methods/METHOD[/seed-SEED]/`. `metrics.json` is of the headline, the first protocol; the others are of all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,26 +30,30 @@ def run(dataset: str, method: str, seed: int | None = None, *, evaluate: Evaluat
     from pennet.atomic import write_json
     from pennet.data.picture_files import save_png
     from pennet.metrics.features import INCEPTION_FILE
-    from pennet.metrics.per_image import write_per_image
-    from pennet.metrics.report import rounded_values, write_report
+    from pennet.metrics.per_image import write_per_protocol
+    from pennet.metrics.report import rounded_values, write_reports
     from pennet.metrics.scoring import score
     from pennet.seeding import apply_runtime, seed_everything
+    from pipelines.outputs import protocols
 
     device = apply_runtime(runtime)
-    seed_everything(evaluate.seed)
-    pairs = _load_pairs(dataset, layout.outputs_dir(dataset, method, seed))
+    outputs = {protocol: layout.filled_dir(dataset, method, seed, protocol) for protocol in protocols(dataset)}
+    pairs = {protocol: _load_pairs(dataset, protocol, filled) for protocol, filled in outputs.items()}
     inception_weights = Path(evaluate.weights_dir) / INCEPTION_FILE
-    report, per_image = score(pairs, evaluate, device, FEATURE_CACHE_DIR, inception_weights)
-    folder = layout.report_dir(dataset, method, seed)
-    write_report(folder / "report.json", report)
-    write_json(folder / "metrics.json", rounded_values(report))
-    write_per_image(folder / "per_image.csv", per_image)
-    prediction_dir = layout.outputs_dir(dataset, method, seed) / "prediction"
-    save_png(folder / "sheet.png", _sheet(pairs, prediction_dir, evaluate.sheet_images))
+    reports, tables = {}, {}
+    for protocol, of_protocol in pairs.items():
+        seed_everything(evaluate.seed)  # as if it were alone
+        scores = score(of_protocol, evaluate, device, FEATURE_CACHE_DIR, inception_weights)
+        reports[protocol], tables[protocol] = scores
+    folder, headline = layout.report_dir(dataset, method, seed), next(iter(reports.values()))
+    write_reports(folder / "report.json", reports)
+    write_json(folder / "metrics.json", rounded_values(headline))
+    write_per_protocol(folder / "per_image.csv", tables)
+    save_png(folder / "sheet.png", _sheet(pairs, outputs, evaluate.sheet_images))
 
 
-def _load_pairs(dataset: str, outputs: Path) -> Pairs:
-    """The test images and masks, mapped from the disk, and the method's composites.
+def _load_pairs(dataset: str, protocol: str, outputs: Path) -> Pairs:
+    """The test images, the masks of a protocol and the method's composites, read when they are asked for.
 
     Raises:
         UserError: the files do not belong together; names the first that is missing or has another size.
@@ -59,7 +64,7 @@ def _load_pairs(dataset: str, outputs: Path) -> Pairs:
     from pennet.metrics.scoring import Pairs
     from pipelines.outputs import test_set
 
-    names, images, masks = test_set(dataset)
+    names, images, masks = test_set(dataset, protocol)
     for folder in (outputs / "composite", outputs / "prediction"):
         missing = [name for name in names if not (folder / f"{name}.png").exists()]
         if missing:
@@ -77,19 +82,20 @@ def _load_pairs(dataset: str, outputs: Path) -> Pairs:
     return Pairs(names, fake=composite, real=lambda i: np.asarray(images[i]), mask=lambda i: np.asarray(masks[i]))
 
 
-def _sheet(pairs: Pairs, prediction_dir: Path, num_images: int) -> np.ndarray:
-    """The first test images: input with a white hole, prediction, composite, ground truth."""
+def _sheet(pairs: Mapping[str, Pairs], outputs: Mapping[str, Path], num_images: int) -> np.ndarray:
+    """The first test images, protocol by protocol: input with a white hole, prediction, composite, ground truth."""
     import numpy as np
 
     from pennet.data.picture_files import read_rgb
     from pennet.pictures import sheet
 
-    assert pairs.mask is not None
     rows = []
-    for i, name in enumerate(pairs.names[:num_images]):
-        image, hole = pairs.real(i), pairs.mask(i)[..., None] > 0
-        masked = np.where(hole, np.uint8(255), image)
-        rows.append([masked, read_rgb(prediction_dir / f"{name}.png"), pairs.fake(i), image])
+    for protocol, of_protocol in pairs.items():
+        assert of_protocol.mask is not None
+        for i, name in enumerate(of_protocol.names[:num_images]):
+            image, hole = of_protocol.real(i), of_protocol.mask(i)[..., None] > 0
+            prediction = read_rgb(outputs[protocol] / "prediction" / f"{name}.png")
+            rows.append([np.where(hole, np.uint8(255), image), prediction, of_protocol.fake(i), image])
     return sheet(rows, ["input", "prediction", "composite", "ground truth"])
 
 

@@ -6,7 +6,6 @@ checkpoints and finds it again. A benchmark is its content: test pictures, masks
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping
@@ -72,17 +71,14 @@ def benchmark_content(dataset: str, config: Config) -> dict[str, str]:
     Raises:
         UserError: data or masks are not there yet.
     """
-    config = config.of(dataset)
-    path = layout.masks_dir(dataset) / "manifest.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            masks = [row["sha256"] for row in csv.DictReader(file)]
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; run `dvc repro` first") from error
+    from pennet.mask_sets.store import StoredMasks
+
+    config, stored = config.of(dataset), StoredMasks(layout.masks_dir(dataset))
+    masks = [mask for protocol in stored.protocols for mask in stored.digests(protocol)]
     return {
         "prepare.image_size_px": str(config.prepare.image_size_px),
         "data.test": data_digest(dataset, "test"),
-        "masks.protocol": config.masks.protocol,
+        "masks.protocols": ", ".join(config.masks.protocols),
         "masks.test": hashlib.sha256(json.dumps(masks).encode()).hexdigest(),
         **_flat("evaluate", {key: getattr(config.evaluate, key) for key in SCORE_SETTINGS}),
     }

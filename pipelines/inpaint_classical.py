@@ -1,9 +1,12 @@
-"""Stage `inpaint-classical`: fills the holes of the test images with a method that needs no training."""
+"""Stage `inpaint-classical`: fills the holes of the test images with a method that needs no training, for each protocol."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from pipelines import layout
-from pipelines.outputs import test_set, write_outputs
+from pipelines.outputs import protocols, test_set, write_outputs
 from pipelines.params import stage_main
 
 
@@ -13,14 +16,14 @@ def run(dataset: str, method: str) -> None:
 
     from pennet.classical import fill
 
-    names, images, masks = test_set(dataset)
-    write_outputs(
-        layout.outputs_dir(dataset, method, None),
-        (
-            (name, np.array(image), np.array(mask), fill(method, np.array(image), np.array(mask)))
-            for name, image, mask in zip(names, images, masks, strict=True)
-        ),
-    )
+    def predictions(protocol: str) -> Iterator[tuple[str, Any, Any, Any]]:
+        names, images, masks = test_set(dataset, protocol)
+        for i, name in enumerate(names):
+            image, mask = np.array(images[i]), np.array(masks[i])
+            yield name, image, mask, fill(method, image, mask)
+
+    filled = {protocol: (predictions(protocol), ()) for protocol in protocols(dataset)}
+    write_outputs(layout.outputs_dir(dataset, method, None), filled)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def prepared_dir(dataset: str) -> Path:
 
 
 def masks_dir(dataset: str) -> Path:
-    """`test.npy` (uint8, N x S x S, 1 = hole) and `manifest.csv`, in the order of the test images."""
+    """The test masks of every protocol and their index; see `pennet.mask_sets.store`."""
     return Path("data/masks") / dataset
 
 
@@ -45,13 +45,18 @@ def checkpoints_dir(identity: str) -> Path:
 
 
 def outputs_dir(dataset: str, method: str, seed: int | None) -> Path:
-    """`prediction/` and `composite/`: one lossless PNG per test image."""
+    """What a method painted: a folder for each protocol."""
     return Path("outputs") / dataset / _trial(method, seed)
 
 
-def sources_dir(dataset: str, method: str, seed: int | None) -> Path:
+def filled_dir(dataset: str, method: str, seed: int | None, protocol: str) -> Path:
+    """`prediction/` and `composite/`: one lossless PNG per test image."""
+    return outputs_dir(dataset, method, seed) / protocol
+
+
+def sources_dir(dataset: str, method: str, seed: int | None, protocol: str) -> Path:
     """Of a method that copies pixels: one array (int16, 2 x S x S, line and column) for each picture of the showcase."""
-    return outputs_dir(dataset, method, seed) / SOURCES
+    return filled_dir(dataset, method, seed, protocol) / SOURCES
 
 
 def report_dir(dataset: str, method: str, seed: int | None) -> Path:

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pennet.config import MasksConfig
 from pipelines import layout
 from pipelines.params import stage_main
 
+if TYPE_CHECKING:
+    from pennet.mask_sets.store import Entry
+
 
 def run(dataset: str, *, masks: MasksConfig) -> None:
-    """Writes `test.npy` and `manifest.csv`: one mask for each test image, in their order."""
-    import numpy as np
-    import pandas as pd
-
-    from pennet.atomic import replacing_folder
+    """Writes a mask for each protocol and test image; mask number i of a protocol depends on no other."""
+    from pennet.mask_sets.files import mask_files
+    from pennet.mask_sets.store import Entry, write_masks
     from pennet.masks import numbered_mask
     from pipelines.prepared import names, prepared_pictures
 
     pictures = prepared_pictures(dataset, "test")
-    height, width = pictures[0].shape[:2]
-    test_masks = np.stack([numbered_mask(masks.protocol, masks.seed, i, height, width) for i in range(len(pictures))])
+    side_px = pictures[0].shape[0]
 
-    manifest = pd.DataFrame(
-        {
-            "name": names(pictures.keys()),
-            "hole_ratio": test_masks.mean(axis=(1, 2)),
-            "sha256": [hashlib.sha256(mask.tobytes()).hexdigest() for mask in test_masks],
-        }
-    )
-    with replacing_folder(layout.masks_dir(dataset)) as fresh:
-        np.save(fresh / "test.npy", test_masks)
-        manifest.to_csv(fresh / "manifest.csv", index=False)
+    def entries() -> Iterator[Entry]:
+        for protocol in masks.protocols:
+            if protocol in masks.files:
+                own = masks.files[protocol]
+                numbered = mask_files(Path(own.archive), own.hole, side_px, masks.seed, own.under).numbered
+            else:
+                numbered = partial(numbered_mask, protocol, masks.seed, height=side_px, width=side_px)
+            for i, name in enumerate(names(pictures.keys())):
+                yield Entry(name, protocol, numbered(i), masks.seed)
+
+    write_masks(layout.masks_dir(dataset), entries())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""The test split, and the lossless pictures of the inpaint stages: `prediction/NAME.png` and `composite/NAME.png`.
+"""The test split, its masks by protocol, and the lossless pictures of the inpaint stages.
 
-Of a method that copies pixels also where the few pictures of the showcase got them: `sources/NAME.npy`.
+Of each protocol these are `prediction/NAME.png` and `composite/NAME.png`; of a method that copies pixels also where the
+few pictures of the showcase got them: `sources/NAME.npy`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pennet.errors import UserError
 from pipelines import layout
@@ -17,26 +18,61 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pennet.data.images import Picture
+    from pennet.mask_sets.store import StoredMasks
+    from pennet.masks.mask import Mask
+
+Filled: TypeAlias = Iterable[tuple[str, Any, Any, Any]]
+"""Of each picture the name, the image, the mask and the prediction."""
+Sources: TypeAlias = Iterable[tuple[str, Any]]
+"""Of some pictures the name and where each pixel came from."""
 
 
-def test_set(dataset: str) -> tuple[list[str], Sequence[Picture], NDArray[np.uint8]]:
-    """Names, images (S, S, 3) and masks (S, S; 1 = hole) of the test split, read when they are asked for."""
-    import numpy as np
+class TestSet(NamedTuple):
+    """The test pictures under one protocol. Index images and masks one by one: they are read when they are asked for."""
 
-    images = prepared_pictures(dataset, "test")
-    masks = np.load(layout.masks_dir(dataset) / "test.npy", mmap_mode="r")
-    if len(images) != len(masks):
-        raise UserError(f"{dataset}: {len(images)} test images, {len(masks)} masks; repeat stage masks")
-    return names(images.keys()), images, masks
+    names: list[str]
+    images: Sequence[NDArray[np.uint8]]
+    """Each (S, S, 3)."""
+    masks: Sequence[Mask]
+    """Each (S, S), 1 = hole."""
 
 
-def write_outputs(
-    folder: Path, predictions: Iterator[tuple[str, Any, Any, Any]], sources: Iterable[tuple[str, Any]] = ()
-) -> None:
-    """Saves each (name, image, mask, prediction) as a prediction and a composite, and each (name, sources) as an array.
+def test_set(dataset: str, protocol: str) -> TestSet:
+    """The test split with the masks of a protocol.
+
+    Raises:
+        UserError: the masks are of other pictures, or there are none of this protocol.
+    """
+    images, stored = prepared_pictures(dataset, "test"), _stored_masks(dataset)
+    called = names(images.keys())
+    if called != stored.names(protocol):
+        raise UserError(f"{stored.folder}: the masks are of other pictures than {images.folder}; repeat stage masks")
+    return TestSet(called, images, stored.of(protocol))
+
+
+def protocols(dataset: str) -> list[str]:
+    """The protocols that there are masks of, the headline first.
+
+    Raises:
+        UserError: there are none yet.
+    """
+    return list(_stored_masks(dataset).protocols)
+
+
+def _stored_masks(dataset: str) -> StoredMasks:
+    from pennet.mask_sets.store import StoredMasks
+
+    return StoredMasks(layout.masks_dir(dataset))
+
+
+def write_outputs(folder: Path, filled: Mapping[str, tuple[Filled, Sources]]) -> None:
+    """Saves what a method painted: each picture as a prediction and a composite, each sources as an array.
 
     The folder appears whole.
+
+    Args:
+        folder: the method's own.
+        filled: by protocol, the pictures and sources.
     """
     import numpy as np
 
@@ -44,10 +80,12 @@ def write_outputs(
     from pennet.data.picture_files import save_png
 
     with replacing_folder(folder) as fresh:
-        for name, image, mask, prediction in predictions:
-            save_png(fresh / "prediction" / f"{name}.png", prediction)
-            save_png(fresh / "composite" / f"{name}.png", np.where(mask[..., None] > 0, prediction, image))
-        for name, places in sources:
-            path = fresh / layout.SOURCES / f"{name}.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)  # names may hold folders
-            np.save(path, places.astype(np.int16))
+        for protocol, (predictions, sources) in filled.items():
+            for name, image, mask, prediction in predictions:
+                save_png(fresh / protocol / "prediction" / f"{name}.png", prediction)
+                composite: NDArray[np.uint8] = np.where(mask[..., None] > 0, prediction, image)
+                save_png(fresh / protocol / "composite" / f"{name}.png", composite)
+            for name, places in sources:
+                path = fresh / protocol / layout.SOURCES / f"{name}.npy"
+                path.parent.mkdir(parents=True, exist_ok=True)  # names may hold folders
+                np.save(path, places.astype(np.int16))

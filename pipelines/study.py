@@ -137,10 +137,13 @@ def _with_the_projects_files(params: dict[str, Any]) -> dict[str, Any]:
         name: source | {"archives": [_absolute(archive, source) for archive in source["archives"]]}
         for name, source in params["sources"].items()
     }
+    files = {
+        name: entry | {"archive": str(Path(entry["archive"]).absolute())} for name, entry in params["masks"]["files"].items()
+    }
     tracking, uri = params["tracking"], params["tracking"]["uri"]
     if uri.startswith(SQLITE):
         tracking = tracking | {"uri": SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())}
-    return params | {"sources": sources, "tracking": tracking}
+    return params | {"sources": sources, "masks": params["masks"] | {"files": files}, "tracking": tracking}
 
 
 def _absolute(archive: str, source: Mapping[str, Any]) -> str:

@@ -50,9 +50,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """All images, or those of one hole-ratio bin."""
+    """All images under one test protocol, or those of one hole-ratio bin."""
 
+    protocol: str
     name: str
+    """`overall`, or the bin's."""
     n: int
     entries: dict[str, dict[str, Entry]]
     """By metric, then by method."""
@@ -66,14 +68,19 @@ class Comparison:
     num_seeds: dict[str, int]
     """Trainings by method; 1 for a method that is not trained."""
     sections: list[Section]
-    """`overall` first, then the bins, if more than one has images."""
+    """Protocol by protocol, the headline first: of each `overall`, then the bins, if more than one has images."""
+
+    @property
+    def protocols(self) -> list[str]:
+        return list(dict.fromkeys(section.protocol for section in self.sections))
 
 
-def compare(trials: Mapping[str, Trials], reference: str, resamples: int, seed: int) -> Comparison:
+def compare(trials: Mapping[str, Mapping[str, Trials]], reference: str, resamples: int, seed: int) -> Comparison:
     """Compares methods that were scored on the same images.
 
     Args:
-        trials: each method's reports and tables, one a seed, in the order of the table.
+        trials: by test protocol, the headline first, and by method, in the order of the table: its reports and tables, one
+            a seed.
         reference: the method that differences are measured from: image by image, of the images' means over seeds.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap intervals.
@@ -81,6 +88,15 @@ def compare(trials: Mapping[str, Trials], reference: str, resamples: int, seed: 
     Raises:
         ValueError: the methods were scored on different images or with different settings.
     """
+    headline = next(iter(trials.values()))
+    num_seeds = {method: len(of_method.reports) for method, of_method in headline.items()}
+    sections = []
+    for protocol, of_protocol in trials.items():
+        sections += _sections(protocol, of_protocol, reference, resamples, seed)
+    return Comparison(reference, list(headline), num_seeds, sections)
+
+
+def _sections(protocol: str, trials: Mapping[str, Trials], reference: str, resamples: int, seed: int) -> list[Section]:
     _check_same_images(trials, reference)
     tables = {method: of_method.per_image for method, of_method in trials.items()}
     hole_ratio, bins = tables[reference].hole_ratio, trials[reference].reports[0].bins
@@ -105,8 +121,8 @@ def compare(trials: Mapping[str, Trials], reference: str, resamples: int, seed: 
                     difference = _difference(values, base, declared, resamples, seed)
                 seed_std = _digits(results[method][metric].seed_std, declared)
                 entries[metric][method] = Entry(rounded[method], seed_std, ranks[method], difference)
-        sections.append(Section(name, int(members.sum()), entries))
-    return Comparison(reference, list(trials), {method: len(t.reports) for method, t in trials.items()}, sections)
+        sections.append(Section(protocol, name, int(members.sum()), entries))
+    return sections
 
 
 def _difference(values: Values, reference: Values, metric: Metric, resamples: int, seed: int) -> Difference | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pennet.comparison.compare import Comparison, Difference, Entry, Section
+from pennet.masks.bins import HOLE_BINS
 from pennet.metrics.catalogue import find
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]]) -> str:
     """The comparison as Markdown: per section a table of values, one of differences from the reference, and one of ranks.
 
+    Where there are several test protocols each has its own group of rows in every table.
+
     Args:
         comparison: the results.
         heading: the title.
@@ -26,11 +29,12 @@ def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[
     lines = [f"# {heading}", ""]
     if costs:
         lines += [budget(costs), ""]
-    for section in comparison.sections:
-        name = "All images" if section.name == "overall" else f"Hole ratio {section.name}"
-        lines += [f"## {name}", "", *_values(comparison, section), ""]
+    for name in _section_names(comparison):
+        sections = [section for section in comparison.sections if section.name == name]
+        heading = "All images" if name == "overall" else f"Hole ratio {name}"
+        lines += [f"## {heading}", "", *_values(comparison, sections), ""]
         if len(comparison.methods) > 1:
-            lines += [*_differences(comparison, section), *_ranks(comparison, section)]
+            lines += [*_differences(comparison, sections), *_ranks(comparison, sections)]
     if costs:
         lines += ["## Training budget", "", *cost_table(costs), "", COST_NOTE, ""]
     lines += ["## Notes", "", *_notes(comparison)]
@@ -96,17 +100,30 @@ def _mean(costs: Sequence[Cost] | Sequence[Timing], name: str) -> float:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """One line per section, metric and method; empty cells where there is no value."""
+    """One line per protocol, section, metric and method; empty cells where there is no value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header = ["section", "metric", "method", "value", "std", "ci_low", "ci_high", "n", "seeds", "seed_std", "rank"]
+    header = [
+        "protocol",
+        "section",
+        "metric",
+        "method",
+        "value",
+        "std",
+        "ci_low",
+        "ci_high",
+        "n",
+        "seeds",
+        "seed_std",
+        "rank",
+    ]
     differences = ["difference", "difference_ci_low", "difference_ci_high", "difference_n", "wilcoxon_p"]
     writer.writerow([*header, *differences, "status"])
     for section in comparison.sections:
         for metric, entries in section.entries.items():
             for method, entry in entries.items():
                 r, d = entry.result, entry.difference
-                row = [section.name, metric, method, r.value, r.std, r.ci_low, r.ci_high, r.n]
+                row = [section.protocol, section.name, metric, method, r.value, r.std, r.ci_low, r.ci_high, r.n]
                 row += [comparison.num_seeds[method], entry.seed_std, entry.rank]
                 row += [d.mean, d.ci_low, d.ci_high, d.n, d.wilcoxon_p] if d else [None] * len(differences)
                 writer.writerow([*row, r.status])
@@ -132,45 +149,76 @@ def costs_csv(costs: Mapping[str, Sequence[Cost]], seeds: Sequence[int]) -> str:
     return text.getvalue()
 
 
-def _values(comparison: Comparison, section: Section) -> list[str]:
-    metrics = {key: find(key) for key in section.entries}
+def _section_names(comparison: Comparison) -> list[str]:
+    """`overall`, then the bins of any protocol, from small holes to large ones."""
+    names = {section.name for section in comparison.sections}
+    return [name for name in ("overall", *(hole_bin.name for hole_bin in HOLE_BINS)) if name in names]
+
+
+def _values(comparison: Comparison, sections: Sequence[Section]) -> list[str]:
+    metrics = {key: find(key) for key in _metrics(sections)}
     header = ["method", *(f"{metric.title} {metric.arrow}" for metric in metrics.values()), "n"]
-    rows = [
-        [method, *(_value_cell(section.entries[key][method]) for key in metrics), str(section.n)]
-        for method in comparison.methods
-    ]
-    return _table(header, rows)
+
+    def rows(section: Section) -> list[list[str]]:
+        return [
+            [method, *(_value_cell(section.entries[key][method]) for key in metrics), str(section.n)]
+            for method in comparison.methods
+        ]
+
+    return _table(header, _grouped(comparison, sections, rows))
 
 
-def _differences(comparison: Comparison, section: Section) -> list[str]:
+def _differences(comparison: Comparison, sections: Sequence[Section]) -> list[str]:
     others = [method for method in comparison.methods if method != comparison.reference]
-    metrics = [m for m, of_metric in section.entries.items() if any(of_metric[method].difference for method in others)]
+    metrics = [
+        metric
+        for metric in _metrics(sections)
+        if any(section.entries[metric][method].difference for section in sections for method in others)
+    ]
     if not metrics:
         return []
-    rows = [
-        [
-            method,
-            *(_difference_cell(metric, section.entries[metric][method].difference) for metric in metrics),
+
+    def rows(section: Section) -> list[list[str]]:
+        return [
+            [method, *(_difference_cell(metric, section.entries[metric][method].difference) for metric in metrics)]
+            for method in others
         ]
-        for method in others
-    ]
+
     text = f"Difference from {comparison.reference}, image by image: mean, 95 % interval, Wilcoxon's p."
-    return [text, "", *_table(["method", *(find(metric).title for metric in metrics)], rows), ""]
+    header = ["method", *(find(metric).title for metric in metrics)]
+    return [text, "", *_table(header, _grouped(comparison, sections, rows)), ""]
 
 
-def _ranks(comparison: Comparison, section: Section) -> list[str]:
-    metrics = list(section.entries)
-    ranks = [[section.entries[metric][method].rank for metric in metrics] for method in comparison.methods]
-    rows = [
-        [method, *("–" if rank is None else str(rank) for rank in of_method)]
-        for method, of_method in zip(comparison.methods, ranks, strict=True)
-    ]
-    table = _table(["method", *(find(metric).title for metric in metrics)], rows)
-    return ["Ranks: 1 is the best, equals share a rank.", "", *table, ""]
+def _ranks(comparison: Comparison, sections: Sequence[Section]) -> list[str]:
+    metrics = _metrics(sections)
+
+    def rows(section: Section) -> list[list[str]]:
+        ranks = {method: [section.entries[metric][method].rank for metric in metrics] for method in comparison.methods}
+        return [[method, *("–" if rank is None else str(rank) for rank in of)] for method, of in ranks.items()]
+
+    header = ["method", *(find(metric).title for metric in metrics)]
+    return ["Ranks: 1 is the best, equals share a rank.", "", *_table(header, _grouped(comparison, sections, rows)), ""]
+
+
+def _metrics(sections: Sequence[Section]) -> list[str]:
+    """Every protocol is scored with the same ones."""
+    return list(sections[0].entries)
+
+
+def _grouped(
+    comparison: Comparison, sections: Sequence[Section], rows: Callable[[Section], list[list[str]]]
+) -> list[list[str]]:
+    """The rows of the sections, each below the name of its protocol where there are several."""
+    grouped = []
+    for section in sections:
+        of_section = rows(section)
+        if len(comparison.protocols) > 1:
+            grouped.append([f"*{section.protocol}*", *[""] * (len(of_section[0]) - 1)])
+        grouped += of_section
+    return grouped
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    section = comparison.sections[0]
     several = {method: n for method, n in comparison.num_seeds.items() if n > 1}
     over_seeds = (
         f" {', '.join(f'{method} ({n})' for method, n in several.items())}: mean over that many seeds, ± their standard"
@@ -184,14 +232,17 @@ def _notes(comparison: Comparison) -> list[str]:
         f" Bold: best. Arrows: the better direction. Scores of different networks are not comparable.{over_seeds}",
         "",
     ]
-    methods_by_note: dict[str, list[str]] = {}
-    for metric, entries in section.entries.items():
-        for method, entry in entries.items():
-            notes = entry.result.notes if entry.result.status == "ok" else [entry.result.status]
-            for note in notes:
-                methods_by_note.setdefault(f"{find(metric).title}: {note}", []).append(method)
-    for note, methods in methods_by_note.items():
-        lines.append(f"- {note}" if len(methods) == len(entries) else f"- {note} ({', '.join(methods)})")
+    overall = [section for section in comparison.sections if section.name == "overall"]
+    rows_by_note: dict[str, list[str]] = {}
+    for section in overall:
+        for metric, entries in section.entries.items():
+            for method, entry in entries.items():
+                row = method if len(overall) == 1 else f"{section.protocol}: {method}"
+                for note in entry.result.notes if entry.result.status == "ok" else [entry.result.status]:
+                    rows_by_note.setdefault(f"{find(metric).title}: {note}", []).append(row)
+    for note, rows in rows_by_note.items():
+        everywhere = len(rows) == len(overall) * len(comparison.methods)
+        lines.append(f"- {note}" if everywhere else f"- {note} ({', '.join(rows)})")
     return lines
 
 

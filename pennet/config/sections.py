@@ -9,14 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from pennet.config.methods import AnyMethodConfig, MaskName
+from pennet.config.methods import AnyMethodConfig
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, Share, checked, one_of
 from pennet.config.validation import ConfigError, config_from_mapping
 from pennet.data.sets import DATA_SETS
+from pennet.masks import KINDS
 from pennet.methods import classical_methods
 
 Name = Annotated[str, checked(re.compile(NAME_PATTERN).fullmatch, "is no name: small letters, digits and _, a letter first")]
 """Of a data set or a recipe."""
+MASK_NAMES = [kind.name for kind in KINDS]
 DataSetName = Annotated[str, one_of(DATA_SETS)]
 SHA256_LIMIT = "must be the 64 digits (0-9, a-f) that `sha256sum ARCHIVE` prints"
 RecipeName = Annotated[Name, checked(lambda name: name not in classical_methods(), "is the name of a classical method")]
@@ -90,11 +92,32 @@ class PrepareConfig(Section):
 
 
 @dataclass(frozen=True)
+class MaskFilesConfig(Section):
+    """Masks that somebody else drew."""
+
+    archive: Annotated[str, checked(str.strip, "must be the path of a folder or an archive of mask pictures")]
+    """A folder, zip or tar of mask pictures."""
+    hole: Literal["white", "black"]
+    """The colour of holes: white in NVIDIA's testing masks, black in its training masks and in QD-IMD."""
+    under: str
+    """A folder inside, to take the masks of that only; empty for all."""
+
+
+@dataclass(frozen=True)
 class MasksConfig(Section):
-    protocol: MaskName
-    """Kind of the test masks: `centre` is the paper's square of half the side; `irregular` strokes of 1 to 60 % in turn."""
+    protocols: list[str]
+    """Kinds of the test masks: `centre` is the paper's square of half the side; `irregular` strokes of 1 to 60 % in turn.
+    Every method fills the holes of each kind, which has rows of its own in the comparison; the first is the headline."""
+    files: dict[Name, MaskFilesConfig]
+    """Masks of files, by a name that `protocols` may have, too."""
     seed: Seed
     """Seed of the test masks that are drawn at random."""
+
+    def limits(self) -> Limits:
+        yield bool(self.protocols), "protocols", "names no kind of mask"
+        yield from _names("protocols", self.protocols, "a kind of mask or an entry of masks.files", [*MASK_NAMES, *self.files])
+        for name in self.files:
+            yield name not in MASK_NAMES, f"files.{name}", "has the name of a kind of mask; call it otherwise"
 
 
 @dataclass(frozen=True)

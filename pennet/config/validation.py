@@ -20,6 +20,7 @@ RENAMED = {
     "critic_width": "discriminator_width",
     "critic_steps": "discriminator_steps",
     "critic_learning_rate": "discriminator_learning_rate",
+    "protocol": "protocols",
 }
 """Keys of older versions, and what they are called now."""
 

@@ -1,10 +1,15 @@
-"""The schema of `report.json`, checked on write and on read. docs/metrics.md describes it."""
+"""The schema of `report.json`, checked on write and on read. docs/metrics.md describes it.
+
+A `Report` is of one set of pictures and their masks. Where the pictures are filled once for each test protocol, the file
+holds a report for each, the headline first.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,18 +110,49 @@ def write_report(path: Path, report: Report) -> None:
     write_json(path, mapping)
 
 
+def write_reports(path: Path, reports: Mapping[str, Report]) -> None:
+    """Writes the reports of several protocols as one file: `protocols`, their names in order, and `reports` by name.
+
+    Raises:
+        ConfigError: a report breaks the schema.
+    """
+    mapping = {"protocols": list(reports), "reports": {name: dataclasses.asdict(of) for name, of in reports.items()}}
+    _reports_from_mapping(mapping, str(path))
+    write_json(path, mapping)
+
+
 def read_report(path: Path) -> Report:
-    """Reads `report.json`.
+    """Reads what `write_report` wrote.
 
     Raises:
         ConfigError: no JSON, another schema version, or any breach of the schema, each by its path.
         OSError: it cannot be read.
     """
+    return report_from_mapping(_json(path), str(path))
+
+
+def read_reports(path: Path) -> dict[str, Report]:
+    """Reads what `write_reports` wrote: by protocol, the headline first.
+
+    Raises:
+        ConfigError, OSError: see `read_report`.
+    """
+    return _reports_from_mapping(_json(path), str(path))
+
+
+def _json(path: Path) -> Any:
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"not JSON: {error}; run the evaluation again"], str(path)) from error
-    return report_from_mapping(mapping, str(path))
+
+
+def _reports_from_mapping(mapping: Any, source: str) -> dict[str, Report]:
+    names, reports = (mapping.get(key) if isinstance(mapping, dict) else None for key in ("protocols", "reports"))
+    if not isinstance(names, list) or not isinstance(reports, dict) or not names or sorted(names) != sorted(reports):
+        problem = "protocols: must name the entries of reports, at least one; run the evaluation again"
+        raise ConfigError([problem], source)
+    return {name: report_from_mapping(reports[name], f"{source}, {name}") for name in names}
 
 
 def report_from_mapping(mapping: Any, source: str) -> Report:

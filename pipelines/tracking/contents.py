@@ -57,7 +57,7 @@ def log_cost(cost: Cost, timing_path: Path) -> None:
     mlflow.log_metrics({f"cost/{name}": float(value) for name, value in values.items() if isinstance(value, int | float)})
 
 
-def log_pictures(run_id: str, report_dir: Path, outputs_dir: Path) -> None:
+def log_pictures(run_id: str, report_dir: Path, filled_dir: Path) -> None:
     """The report's files, its sheet and some composites; a picture that the run already holds is not logged again.
 
     MLflow cannot replace a picture: one that has changed becomes the next step of its key.
@@ -66,11 +66,15 @@ def log_pictures(run_id: str, report_dir: Path, outputs_dir: Path) -> None:
 
     mlflow.log_artifacts(str(report_dir), "report")
     logged = [item.path for item in mlflow.MlflowClient().list_artifacts(run_id, "images")]
-    composites = sorted((outputs_dir / "composite").glob("*.png"))[:SAMPLE_COMPOSITES]
+    composites = sorted((filled_dir / "composite").rglob("*.png"))[:SAMPLE_COMPOSITES]  # names may hold folders
     pictures = {"test_sheet": report_dir / "sheet.png"}
-    pictures |= {f"composite_{safe_name(path.stem)}": path for path in composites}
+    pictures |= {f"composite_{safe_name(_name(path, filled_dir / 'composite'))}": path for path in composites}
     for key, path in pictures.items():
         _log_picture(run_id, key, path, [name for name in logged if name.endswith(".png") and f"/{key}+step+" in name])
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def safe_name(name: str) -> str:

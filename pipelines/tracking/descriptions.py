@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -38,10 +39,11 @@ def describe_experiment(experiment_id: str, dataset: str, tracking: TrackingConf
 
 def experiment_note(dataset: str, tracking: TrackingConfig) -> str:
     config, data = load_params().of(dataset), card(dataset)
-    num_pictures, size = data["num_images"], config.prepare.image_size_px
+    num_pictures = data["num_images"]
+    size, protocols = config.prepare.image_size_px, ", ".join(f"`{name}`" for name in config.masks.protocols)
     return (
         f"Image inpainting on **{dataset}**: {num_pictures['train']} training and {num_pictures['test']} test pictures of"
-        f" {size} x {size} px (split: {data['split_origin']}), test masks `{config.masks.protocol}`.\n\n"
+        f" {size} x {size} px (split: {data['split_origin']}), test masks {protocols}.\n\n"
         "A run is one training of a method, or a method without training; `dvc repro` (or `make demo`) makes its files,"
         " `python -m pipelines.record` this record of them. Compare runs with the same tag `pennet.benchmark`: they were"
         " scored on the same pictures and masks, in the same way.\n\n"
@@ -55,7 +57,7 @@ def run_note(
     dataset: str,
     method: str,
     seed: int | None,
-    report: Report,
+    reports: Mapping[str, Report],
     cost: Cost | None,
     version: tuple[str, str] | None,
 ) -> str:
@@ -67,13 +69,13 @@ def run_note(
         dataset: its name.
         method: a recipe's name, or a classical method.
         seed: of a training; None for a classical method.
-        report: its test metrics.
+        reports: its test metrics by protocol, the headline first.
         cost: of a training.
         version: name and version of the registered model that holds the weights.
     """
     model = "" if version is None else f" Weights: {_model_link(*version)}."
     return (
-        f"{_result(method, seed, dataset, report, cost)}{model}"
+        f"{_result(method, seed, dataset, reports, cost)}{model}"
         f" Others: [experiment](#/experiments/{experiment_id}).\n\n{_sheet(run_id, experiment_id)}"
     )
 
@@ -94,10 +96,16 @@ def model_note(name: str, dataset: str, experiment_id: str) -> str:
 
 
 def version_note(
-    run_id: str, experiment_id: str, dataset: str, method: str, seed: int | None, report: Report, cost: Cost | None
+    run_id: str,
+    experiment_id: str,
+    dataset: str,
+    method: str,
+    seed: int | None,
+    reports: Mapping[str, Report],
+    cost: Cost | None,
 ) -> str:
     return (
-        f"{_result(method, seed, dataset, report, cost)}"
+        f"{_result(method, seed, dataset, reports, cost)}"
         f" Parameters, curves and all metrics: [run](#/experiments/{experiment_id}/runs/{run_id}).\n\n"
         f"{_sheet(run_id, experiment_id)}"
     )
@@ -117,12 +125,16 @@ def sharpness_note(own: float | None) -> str:
     )
 
 
-def _result(method: str, seed: int | None, dataset: str, report: Report, cost: Cost | None) -> str:
+def _result(method: str, seed: int | None, dataset: str, reports: Mapping[str, Report], cost: Cost | None) -> str:
     trained = "" if seed is None else f" (seed {seed})"
     minutes = "" if cost is None or cost.budget == "steps" else f" (as many as {cost.minutes:g} minutes allow)"
     budget = "no training" if cost is None else f"{cost.steps} steps{minutes}"
-    values = ", ".join(f"{name} {value:.4g}" for name, value in headline(report).items())
-    return f"**{method}**{trained} on {dataset}, {budget}: {values} on {report.num_images} test pictures."
+    results = []
+    for protocol, report in reports.items():
+        values = ", ".join(f"{name} {value:.4g}" for name, value in headline(report).items())
+        results.append(f"`{protocol}` {values}" if len(reports) > 1 else values)
+    num_images = next(iter(reports.values())).num_images
+    return f"**{method}**{trained} on {dataset}, {budget}: {'; '.join(results)} on {num_images} test pictures."
 
 
 def _sheet(run_id: str, experiment_id: str) -> str:

@@ -38,12 +38,12 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     import mlflow
 
     from pennet.cost import read_cost
-    from pennet.metrics.report import read_report
+    from pennet.metrics.report import read_reports
 
     report_dir = layout.report_dir(dataset, method, seed)
     model_dir = None if seed is None else layout.model_dir(dataset, method, seed)
     try:
-        report = read_report(report_dir / "report.json")
+        reports = read_reports(report_dir / "report.json")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing; run `dvc repro` first") from error
     identity = _identity(dataset, method, seed)
@@ -64,13 +64,13 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
                 cost = read_cost(report_dir / "cost.json")
                 log_curves(run.info.run_id, report_dir / "history.csv")
                 log_cost(cost, layout.checkpoints_dir(digest(identity)) / "timing.json")
-            mlflow.log_metrics(test_values(report))
-            mlflow.set_tags(test_statuses(report))
-            log_pictures(run.info.run_id, report_dir, layout.outputs_dir(dataset, method, seed))
+            mlflow.log_metrics(test_values(reports))
+            mlflow.set_tags(test_statuses(reports))
+            log_pictures(run.info.run_id, report_dir, layout.filled_dir(dataset, method, seed, next(iter(reports))))
             log_data(dataset)
             mlflow.log_artifact(str(PARAMS_PATH))
-            version = register(dataset, method, seed, model_dir, report, benchmark, cost, tracking) if model_dir else None
-            note = run_note(run.info.run_id, run.info.experiment_id, dataset, method, seed, report, cost, version)
+            version = register(dataset, method, seed, model_dir, reports, benchmark, cost, tracking) if model_dir else None
+            note = run_note(run.info.run_id, run.info.experiment_id, dataset, method, seed, reports, cost, version)
             mlflow.set_tag(NOTE_TAG, note)
             describe_experiment(run.info.experiment_id, dataset, tracking)
             mlflow.set_tag(RECORDED_TAG, content)

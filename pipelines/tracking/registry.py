@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
     from pennet.cost import Cost
-    from pennet.metrics.report import Report
+    from pennet.metrics.report import MetricResult, Report
 
 WEIGHTS_TAG = "pennet.weights"
 """SHA-256 of a version's weights: the same weights are one version, however often they are scored."""
@@ -24,13 +25,14 @@ REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "pydantic"]
 """What the registered model needs to load and inpaint."""
 
 
-def test_values(report: Report) -> dict[str, float]:
+def test_values(reports: Mapping[str, Report]) -> dict[str, float]:
     """`l1_hole` -> `test/l1_hole`, with its spread and the ends of its interval.
 
-    Metrics without a value are left out: `test_statuses` has them.
+    Of a protocol that is not the first, the headline, `test/PROTOCOL/l1_hole`. Metrics without a value are left out:
+    `test_statuses` has them.
     """
     values: dict[str, float] = {}
-    for name, metric in report.overall.items():
+    for name, metric in _named(reports, "/"):
         if metric.value is None:
             continue
         parts = {"": metric.value, "_std": metric.std, "_ci_low": metric.ci_low, "_ci_high": metric.ci_high}
@@ -38,9 +40,16 @@ def test_values(report: Report) -> dict[str, float]:
     return values
 
 
-def test_statuses(report: Report) -> dict[str, str]:
+def test_statuses(reports: Mapping[str, Report]) -> dict[str, str]:
     """Tags of the metrics without a value: `fid_inception` -> `test.fid_inception.status`, why and how to get it."""
-    return {f"test.{name}.status": metric.status for name, metric in report.overall.items() if metric.status != "ok"}
+    return {f"test.{name}.status": metric.status for name, metric in _named(reports, ".") if metric.status != "ok"}
+
+
+def _named(reports: Mapping[str, Report], separator: str) -> Iterator[tuple[str, MetricResult]]:
+    """The metrics over all images, those of protocols after the first with the protocol's name before theirs."""
+    for place, (protocol, report) in enumerate(reports.items()):
+        for name, metric in report.overall.items():
+            yield f"{protocol}{separator}{name}" if place else name, metric
 
 
 def register(
@@ -48,7 +57,7 @@ def register(
     method: str,
     seed: int | None,
     model_dir: Path,
-    report: Report,
+    reports: Mapping[str, Report],
     benchmark: Identity,
     cost: Cost | None,
     tracking: TrackingConfig,
@@ -73,11 +82,11 @@ def register(
     version = str(known[0].version) if known else _log_model(name, model_dir)
     client.set_model_version_tag(name, version, WEIGHTS_TAG, weights)
     client.update_registered_model(name, model_note(name, dataset, experiment_id))
-    note = version_note(run_id, experiment_id, dataset, method, seed, report, cost)
+    note = version_note(run_id, experiment_id, dataset, method, seed, reports, cost)
     if _takes_sharpness(name, version):
         note += sharpness_note(_own_sharpness(model_dir))
     client.update_model_version(name, version, note)
-    for metric, value in headline(report).items():
+    for metric, value in headline(next(iter(reports.values()))).items():
         client.set_model_version_tag(name, version, f"test.{metric}", f"{value:.6g}")
     client.set_model_version_tag(name, version, BENCHMARK_TAG, digest(benchmark))
     client.set_model_version_tag(name, version, "method", method)
