@@ -7,7 +7,6 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pennet.masks.brush import paint
 from pennet.masks.mask import Mask, with_known_pixel
 
 
@@ -22,6 +21,7 @@ def free_form(rng: np.random.Generator, height: int, width: int) -> Mask:
 def stroke(rng: np.random.Generator, height: int, width: int) -> Mask:
     """A polyline of 4 to 11 vertices that turns back and forth, drawn with a round brush of 12 to 40 px (of 256)."""
     canvas = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(canvas)
     step = math.hypot(height, width) / 8
     brush = rng.uniform(12, 40) * min(height, width) / 256
     smallest_angle = 2 * math.pi / 5 - rng.uniform(0, 2 * math.pi / 15)
@@ -37,7 +37,9 @@ def stroke(rng: np.random.Generator, height: int, width: int) -> Mask:
         x = float(np.clip(x + length * math.sin(angle), 0, width))
         y = float(np.clip(y + length * math.cos(angle), 0, height))
         vertices.append((x, y))
-    paint(ImageDraw.Draw(canvas), vertices, brush)
+    draw.line(vertices, fill=1, width=max(1, round(brush)))
+    for x, y in vertices:  # round joints and ends
+        draw.ellipse((x - brush / 2, y - brush / 2, x + brush / 2, y + brush / 2), fill=1)
     mask = np.array(canvas, np.uint8)
     mask[start] = 1  # of a few pixels, rounding may draw beside the picture
     if rng.random() < 0.5:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pennet.masks.brush import paint
 from pennet.masks.mask import Mask, with_known_pixel
 
 LARGEST_RATIO = 0.5
@@ -78,14 +77,17 @@ def _chain(rng: np.random.Generator, draw: ImageDraw.ImageDraw, height: int, wid
     """Segments in any direction, clipped to the picture."""
     scale = min(height, width) / 256
     x, y = rng.uniform(0, width - 1), rng.uniform(0, height - 1)
-    brush = scale * (THINNEST_PX + rng.uniform(0, lengths.wider_px))
+    brush_px = max(1, round(scale * (THINNEST_PX + rng.uniform(0, lengths.wider_px))))
     num_segments = rng.integers(*NUM_SEGMENTS, endpoint=True)
     vertices = [(x, y)]
     for direction, length in rng.uniform(0, (2 * math.pi, lengths.longer_px), (num_segments, 2)).tolist():
         x = min(max(x + scale * (SHORTEST_PX + length) * math.cos(direction), 0), width - 1)
         y = min(max(y + scale * (SHORTEST_PX + length) * math.sin(direction), 0), height - 1)
         vertices.append((x, y))
-    paint(draw, vertices, brush)
+    draw.line(vertices, fill=1, width=brush_px)
+    radius = (brush_px - 1) / 2  # Pillow draws the pixels at both ends of a box
+    for x, y in vertices:  # round joints and ends
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
 
 
 def _box(rng: np.random.Generator, draw: ImageDraw.ImageDraw, height: int, width: int, lengths: Lengths) -> None:

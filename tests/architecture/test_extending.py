@@ -204,6 +204,8 @@ def test_a_mask_takes_the_files_of_the_table(copy: Copy, tmp_path: Path) -> None
         line,
         f'    MaskKind("stripes", draw="pennet.masks.stripes:stripes"),\n{line}',
     )
+    row = "| `outpainting` |"
+    replace(copy.folder / "docs/masks.md", row, f"| `stripes` | every other column | an example | ours | 1 |\n{row}")
     copy.write("tests/masks/test_stripes.py", TEST.format(name="stripes"))
     assert copy.commit() == listed("a kind of mask", "stripes")
 

@@ -92,11 +92,13 @@ def test_the_set_under_a_folder_is_taken_alone(tmp_path: Path) -> None:
     files = mask_files(archive, "black", SIDE, seed=1, under="qd_imd/test")
     assert same([files.numbered(index) for index in range(len(files))], test)
     assert len(mask_files(archive, "black", SIDE, seed=1)) == 18
-    with pytest.raises(UserError, match="qd_imd.tar.gz: holds no mask under 'qd_imd/te'"):
+    with pytest.raises(UserError, match=r"qd_imd.tar.gz: holds no mask under 'qd_imd/te'"):
         mask_files(archive, "black", SIDE, seed=1, under="qd_imd/te")
 
 
-@pytest.mark.parametrize(("make", "wrong", "right"), [(nvidia_testing, "black", "white"), (nvidia_training, "white", "black")])
+@pytest.mark.parametrize(
+    ("make", "wrong", "right"), [(nvidia_testing, "black", "white"), (nvidia_training, "white", "black")]
+)
 def test_a_wrong_polarity_is_refused_by_its_mean(tmp_path: Path, make, wrong: str, right: str) -> None:
     masks = blocks(4)
     mean = 1 - np.mean(masks)
