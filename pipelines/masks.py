@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from pennet.config import MasksConfig
 from pipelines.params import stage_main
+
+if TYPE_CHECKING:
+    from pennet.masks.mask import Mask
 
 
 def run(dataset: str, *, masks: MasksConfig) -> None:
@@ -13,14 +19,12 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
 
     names = test_names(dataset)
     height, width = test_images(dataset)[0].shape[:2]
-    write_masks(
-        dataset,
-        names,
-        {
-            protocol: (numbered_mask(protocol, masks.seed, i, height, width) for i in range(len(names)))
-            for protocol in masks.protocols
-        },
-    )
+
+    def drawn(protocol: str) -> Iterator[Mask]:
+        for i in range(len(names)):
+            yield numbered_mask(protocol, masks.seed, i, height, width)
+
+    write_masks(dataset, names, {protocol: drawn(protocol) for protocol in masks.protocols})
 
 
 if __name__ == "__main__":
