@@ -19,7 +19,7 @@ from pennet.models.pennet import PENNet
 from pennet.source_figure import source_figure
 from pipelines import inpaint as inpaint_stage
 from pipelines import layout
-from pipelines.outputs import write_outputs
+from pipelines.outputs import write_masks, write_outputs
 from pipelines.params import load_params
 from pipelines.showcase import NUM_SHOWN, showcase
 from tests.project import ROOT
@@ -164,18 +164,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     monkeypatch.chdir(tmp_path)
     image, mask = planted()
     images = np.stack([(image // (7 - i)).astype(np.uint8) for i in range(6)])
-    for folder, array in ((layout.prepared_dir("d"), images), (layout.masks_dir("d"), np.stack([mask] * 6))):
-        folder.mkdir(parents=True)
-        np.save(folder / "test.npy", array)
-    rows = [f"test,{i},{'more/' * (i % 3 == 0)}{i}" for i in range(6)]
+    layout.prepared_dir("d").mkdir(parents=True)
+    np.save(layout.prepared_dir("d") / "test.npy", images)
+    names = [f"{'more/' * (i % 3 == 0)}{i}" for i in range(6)]
+    rows = [f"test,{i},{name}" for i, name in enumerate(names)]
     (layout.prepared_dir("d") / "manifest.csv").write_text("\n".join(["split,index,name", *rows]) + "\n")
+    write_masks("d", names, {"centre": [mask] * 6})
     return images
 
 
 def fill(method: str, recipe: MethodConfig) -> dict[str, bytes]:
     save_generator(built(recipe), recipe, layout.model_dir("d", method, 1))
     inpaint_stage.run("d", method, 1, inpaint=InpaintConfig(batch_size=4), runtime=RUNTIME)
-    folder = layout.outputs_dir("d", method, 1)
+    folder = layout.filled_dir("d", method, 1, "centre")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
 
 
@@ -187,7 +188,7 @@ def test_inpaint_keeps_the_sources_of_the_showcase_and_of_it_alone(project: np.n
     assert {name for name in first if name.endswith(".npy")} == {f"sources/{name}.npy" for name in names}
     _, mask = planted()
     for name in names:
-        sources = np.load(layout.sources_dir("d", "pennet", 1) / f"{name}.npy")
+        sources = np.load(layout.sources_dir("d", "pennet", 1, "centre") / f"{name}.npy")
         assert sources.dtype == np.int16
         assert np.array_equal(sources, np.indices(mask.shape) - 24 * mask)
     assert fill("pennet", COPYING) == first
@@ -198,5 +199,5 @@ def test_inpaint_keeps_the_sources_of_the_showcase_and_of_it_alone(project: np.n
 
 def test_outputs_without_sources_are_pictures_alone(tmp_path: Path) -> None:
     image, mask = planted()
-    write_outputs(tmp_path / "out", iter([("a", image, mask, image)]))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["composite", "prediction"]
+    write_outputs(tmp_path / "out", {"centre": ([("a", image, mask, image)], ())})
+    assert sorted(path.name for path in (tmp_path / "out/centre").iterdir()) == ["composite", "prediction"]

@@ -218,7 +218,7 @@ def test_a_mask_takes_the_files_of_the_table(copy: Copy, tmp_path: Path) -> None
 def test_methods_take_the_files_of_the_table(copy: Copy) -> None:
     params = copy.folder / "params.yaml"
     change_params(copy.folder, SMALL | {"methods": {"learned": [], "classical": ["mean"]}})
-    change_params(copy.folder, {"masks": {"protocol": "stripes"}})
+    change_params(copy.folder, {"masks": {"protocols": ["stripes"]}})
     copy.commit()
 
     copy.write("pennet/classical/grey.py", FILL)

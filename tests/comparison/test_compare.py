@@ -38,7 +38,7 @@ def comparison(scores: dict[str, Scores]) -> Comparison:
 
 def _compare(scores: dict[str, Scores]) -> Comparison:
     trials = {method: Trials([s.report], [s.per_image]) for method, s in scores.items()}
-    return compare(trials, "pennet", resamples=200, seed=0)
+    return compare({"centre": trials}, "pennet", resamples=200, seed=0)
 
 
 def test_compare_ranks_in_the_metrics_direction(comparison: Comparison) -> None:
@@ -110,7 +110,10 @@ def test_compare_of_a_metric_that_one_method_lacks_shows_its_status(
     both["telea"] = score(_pairs(noisy(real, 20, seed=1), real, masks), config, torch.device("cpu"), tmp_path)
     for order in (("pennet", "telea"), ("telea", "pennet")):
         compared = compare(
-            {method: Trials([both[method].report], [both[method].per_image]) for method in order}, order[0], 200, 0
+            {"centre": {method: Trials([both[method].report], [both[method].per_image]) for method in order}},
+            order[0],
+            200,
+            0,
         )
         for section in compared.sections:
             lpips = section.entries["lpips_alex"]
@@ -204,5 +207,5 @@ def test_compare_of_values_with_the_same_digits_gives_them_the_same_rank(scores:
         for method, value in exact.items()
     }
     trials = {method: Trials([report], [scores["telea"].per_image]) for method, report in reports.items()}
-    entries = compare(trials, "above", 10, 0).sections[0].entries["l1"]
+    entries = compare({"centre": trials}, "above", 10, 0).sections[0].entries["l1"]
     assert {entry.rank for entry in entries.values()} == {1}

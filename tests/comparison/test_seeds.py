@@ -93,7 +93,7 @@ def test_a_metric_that_one_seed_lacks_has_no_mean_but_its_status(trials: dict[st
     mixed = Trials([*others, report], [*tables[1:], tables[0]])
     assert mixed.overall(200, 0)["ssim"].result.status == status
     assert "ssim" not in mixed.per_image.values
-    entries = compare({"pennet": mixed, "mean": trials["mean"]}, "pennet", 200, 0).sections[0].entries["ssim"]
+    entries = compare({"centre": {"pennet": mixed, "mean": trials["mean"]}}, "pennet", 200, 0).sections[0].entries["ssim"]
     assert (entries["pennet"].rank, entries["mean"].rank) == (None, 1)
 
 
@@ -104,7 +104,7 @@ def test_a_single_seed_is_left_as_it_is(trials: dict[str, Trials]) -> None:
 
 
 def test_tables_say_how_many_seeds_and_how_far_apart(trials: dict[str, Trials]) -> None:
-    comparison = compare(trials, "pennet", resamples=200, seed=0)
+    comparison = compare({"centre": trials}, "pennet", resamples=200, seed=0)
     entry = comparison.sections[0].entries["psnr"]["pennet"]
     text = markdown(comparison, "d", {})
     assert f"**{entry.result.value:.2f}** ± {entry.seed_std:.2f}<br><sub>" in text
@@ -118,4 +118,4 @@ def test_seeds_of_other_images_are_refused(trials: dict[str, Trials], tmp_path: 
     other = score(_pairs(noisy(real, 9), real, masks), CONFIG, torch.device("cpu"), tmp_path)
     mixed = Trials([*trials["pennet"].reports, other.report], [*trials["pennet"].tables, other.per_image])
     with pytest.raises(ValueError, match="pennet and pennet were scored with different images"):
-        compare({"pennet": mixed}, "pennet", resamples=10, seed=0)
+        compare({"centre": {"pennet": mixed}}, "pennet", resamples=10, seed=0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from pennet.metrics.report import read_reports
 from tests.project import change_params, run
 
 pytestmark = pytest.mark.slow
@@ -44,10 +45,10 @@ def test_flow_runs_every_stage_under_its_own_name(project: Path) -> None:
 
 def test_every_product_is_there(project: Path) -> None:
     for trial in TRIALS.values():
-        report = json.loads((project / "reports/terrain/methods" / trial / "report.json").read_text())
+        report = json.loads((project / "reports/terrain/methods" / trial / "report.json").read_text())["reports"]["centre"]
         assert report["num_images"] == 72
         assert {"l1", "l1_hole", "psnr", "ssim", "ms_ssim_3", "is_efflite0"} <= report["overall"].keys()
-        assert len(list((project / "outputs/terrain" / trial / "composite").glob("*.png"))) == 72
+        assert len(list((project / "outputs/terrain" / trial / "centre/composite").glob("*.png"))) == 72
     assert (project / "reports/terrain/comparison/comparison.md").read_text().count("| pennet") >= 1
 
 
@@ -66,6 +67,7 @@ def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: P
     assert len({record.data.tags["pennet.benchmark"] for record in found.values()}) == 1
     for method, record in found.items():
         report = json.loads((project / "reports/terrain/methods" / TRIALS[method] / "report.json").read_text())
+        report = report["reports"]["centre"]
         assert record.info.status == "FINISHED"
         assert record.data.metrics["test/l1_hole"] == report["overall"]["l1_hole"]["value"]
         assert record.data.params["prepare.image_size_px"] == "48"
@@ -232,7 +234,7 @@ def test_every_learned_method_trains_resumes_and_inpaints(demo: Path, tmp_path: 
     for stage in ("train", "train", "inpaint"):
         result = run(copy, "python", "-m", f"pipelines.{stage}", "terrain", method, "2019")
         assert result.returncode == 0, result.stderr
-    assert len(list((copy / "outputs/terrain" / method / "seed-2019/composite").glob("*.png"))) == 72
+    assert len(list((copy / "outputs/terrain" / method / "seed-2019/centre/composite").glob("*.png"))) == 72
 
 
 def test_two_seeds_and_a_variant_of_a_method_are_compared_in_minutes(demo: Path, tmp_path: Path) -> None:
@@ -253,12 +255,8 @@ def test_two_seeds_and_a_variant_of_a_method_are_compared_in_minutes(demo: Path,
     assert result.returncode == 0, result.stdout + result.stderr
     comparison = json.loads((copy / "reports/terrain/comparison/comparison.json").read_text())
     assert comparison["num_seeds"] == {"pennet": 2, "no_attention": 2, "mean": 1}
-    values = [
-        json.loads((copy / f"reports/terrain/methods/pennet/seed-{seed}/report.json").read_text())["overall"]["psnr"][
-            "value"
-        ]
-        for seed in (2019, 4)
-    ]
+    reports = copy / "reports/terrain/methods/pennet"
+    values = [read_reports(reports / f"seed-{seed}/report.json")["centre"].overall["psnr"].value for seed in (2019, 4)]
     assert values[0] != values[1]
     entry = comparison["sections"][0]["entries"]["psnr"]["pennet"]
     assert entry["result"]["value"] == pytest.approx(np.mean(values), abs=0.0051)  # rounded to two digits

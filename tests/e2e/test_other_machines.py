@@ -27,10 +27,11 @@ OLD_PROCESSOR = {
 }
 """PyTorch, its two libraries for products, numpy's, OpenCV and numpy, each kept to what processors had in 2008."""
 STAGES = """
-from pipelines import compare, evaluate, inpaint_classical
+from pipelines import compare, evaluate, inpaint_classical, masks
 from pipelines.params import load_params
 
 config = load_params()
+masks.run("terrain", masks=config.masks)
 for method in config.methods.classical:
     inpaint_classical.run("terrain", method)
     evaluate.run("terrain", method, evaluate=config.evaluate, runtime=config.runtime)
@@ -39,18 +40,15 @@ compare.run("terrain", seeds=config.seeds, methods=config.methods, evaluate=conf
 
 
 def _project(folder: Path) -> Path:
-    """Real pictures, few and small, prepared and with their masks."""
+    """Real pictures, few and small, prepared."""
     classical = ["patchmatch", "telea", "biharmonic", "mean"]
     make_project(folder, {"methods": {"learned": [], "classical": classical}, "runtime": {"num_threads": 1}})
     with zipfile.ZipFile(ROOT / "data/embedded/terrain-256.zip") as archive:
         names = [n for n in archive.namelist() if n.endswith((".jpg", ".png"))][:NUM_IMAGES]
         opened = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
     images = np.stack([np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)) for picture in opened])
-    masks = np.zeros(images.shape[:3], np.uint8)
-    masks[:, SIDE_PX // 4 : -SIDE_PX // 4, SIDE_PX // 4 : -SIDE_PX // 4] = 1
-    for path, array in ((layout.prepared_dir("terrain"), images), (layout.masks_dir("terrain"), masks)):
-        (folder / path).mkdir(parents=True)
-        np.save(folder / path / "test.npy", array)
+    (folder / layout.prepared_dir("terrain")).mkdir(parents=True)
+    np.save(folder / layout.prepared_dir("terrain") / "test.npy", images)
     with (folder / layout.prepared_dir("terrain") / "manifest.csv").open("w", newline="") as file:
         rows = [("test", i, f"{i:03}") for i in range(len(images))]
         csv.writer(file).writerows([("split", "index", "name"), *rows])

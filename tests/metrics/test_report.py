@@ -14,8 +14,10 @@ from pennet.metrics.report import (
     Report,
     Settings,
     read_report,
+    read_reports,
     report_from_mapping,
     write_report,
+    write_reports,
 )
 
 
@@ -40,6 +42,22 @@ def _report() -> Report:
 def test_report_reads_back_as_written(tmp_path: Path) -> None:
     write_report(tmp_path / "report.json", _report())
     assert read_report(tmp_path / "report.json") == _report()
+
+
+def test_reports_of_several_protocols_read_back_in_their_order(tmp_path: Path) -> None:
+    other = dataclasses.replace(_report(), width_px=64)
+    write_reports(tmp_path / "report.json", {"irregular": _report(), "centre": other})
+    assert list(read_reports(tmp_path / "report.json").items()) == [("irregular", _report()), ("centre", other)]
+
+
+def test_reports_are_checked_each_by_its_protocol(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    with pytest.raises(ConfigError, match=r"report\.json, irregular: .*\n.*num_images"):
+        write_reports(path, {"centre": _report(), "irregular": dataclasses.replace(_report(), num_images=0)})
+    assert not path.exists()
+    write_report(path, _report())  # as older versions and `pennet evaluate` write it
+    with pytest.raises(ConfigError, match=r"protocols: must name the entries of reports.*run the evaluation again"):
+        read_reports(path)
 
 
 def test_report_has_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:

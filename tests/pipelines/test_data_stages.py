@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from pennet.config import MasksConfig, PrepareConfig, SourceConfig
-from pipelines import download, masks, prepare
+from pipelines import download, masks, outputs, prepare
 
 PREPARE = PrepareConfig(image_size_px=32, contact_sheet_images=4)
-MASKS = MasksConfig(protocol="centre", seed=7)
+MASKS = MasksConfig(protocols=["centre"], seed=7)
 
 
 def png(seed: int, size: tuple[int, int] = (48, 40), mode: str = "RGB") -> bytes:
@@ -117,29 +117,52 @@ def test_download_refuses_another_archive_and_an_unknown_data_set(tmp_path: Path
         download.run("yours", sources={"mine": source})
 
 
+def made_masks(protocol: str) -> np.ndarray:
+    found = outputs.test_set("mine", protocol).masks
+    return np.stack([found[i] for i in range(len(found))])
+
+
+def index() -> pd.DataFrame:
+    return pd.read_csv(Path("data/masks/mine") / outputs.MASKS_INDEX)
+
+
 def test_masks_are_the_centre_square_for_every_test_image_and_repeat(tmp_path: Path) -> None:
     prepared(tmp_path, {f"p{i}.png": png(i) for i in range(7)})
     masks.run("mine", masks=MASKS)
-    made = np.load("data/masks/mine/test.npy")
+    made = made_masks("centre")
     expected = np.zeros((2, 32, 32), np.uint8)
     expected[:, 8:24, 8:24] = 1
     assert np.array_equal(made, expected)
     first = {path.name: path.read_bytes() for path in Path("data/masks/mine").iterdir()}
     masks.run("mine", masks=MASKS)
     assert {path.name: path.read_bytes() for path in Path("data/masks/mine").iterdir()} == first
-    manifest = pd.read_csv("data/masks/mine/manifest.csv")
+    manifest = index()
     assert manifest["name"].tolist() == ["p2", "p5"]
     assert manifest["hole_ratio"].tolist() == [0.25, 0.25]
 
 
 def test_irregular_masks_are_written_with_their_ratios_and_change_with_the_seed(tmp_path: Path) -> None:
     prepared(tmp_path, {f"p{i}.png": png(i) for i in range(18)})
-    masks.run("mine", masks=MasksConfig(protocol="irregular", seed=7))
-    made = np.load("data/masks/mine/test.npy")
-    manifest = pd.read_csv("data/masks/mine/manifest.csv")
+    masks.run("mine", masks=MasksConfig(protocols=["irregular"], seed=7))
+    made = made_masks("irregular")
+    manifest = index()
     assert np.allclose(manifest["hole_ratio"], made.mean(axis=(1, 2)))
     assert (manifest["hole_ratio"].to_numpy() > [0.01, 0.1, 0.2, 0.3, 0.4, 0.5]).all()
     assert (manifest["hole_ratio"].to_numpy() <= [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).all()
     assert manifest["sha256"].tolist() == [hashlib.sha256(mask.tobytes()).hexdigest() for mask in made]
-    masks.run("mine", masks=MasksConfig(protocol="irregular", seed=8))
-    assert not np.array_equal(np.load("data/masks/mine/test.npy"), made)
+    masks.run("mine", masks=MasksConfig(protocols=["irregular"], seed=8))
+    assert not np.array_equal(made_masks("irregular"), made)
+
+
+def test_masks_of_several_protocols_are_those_of_each_alone(tmp_path: Path) -> None:
+    prepared(tmp_path, {f"p{i}.png": png(i) for i in range(18)})
+    alone = {}
+    for protocol in ("irregular", "centre"):
+        masks.run("mine", masks=MasksConfig(protocols=[protocol], seed=7))
+        alone[protocol] = (made_masks(protocol), index())
+    masks.run("mine", masks=MasksConfig(protocols=["irregular", "centre"], seed=7))
+    assert outputs.protocols("mine") == ["irregular", "centre"]
+    assert all(np.array_equal(made_masks(protocol), made) for protocol, (made, _) in alone.items())
+    pd.testing.assert_frame_equal(index(), pd.concat([table for _, table in alone.values()], ignore_index=True))
+    with pytest.raises(ValueError, match="no masks of protocol 'free_form', only of irregular, centre; repeat stage masks"):
+        outputs.test_set("mine", "free_form")

@@ -14,10 +14,10 @@ from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
 from pennet.cost import Cost, write_cost
 from pennet.metrics import features
 from pennet.metrics.catalogue import find
-from pennet.metrics.report import MetricResult, read_report
+from pennet.metrics.report import MetricResult, Report, read_reports
 from pennet.pictures import GAP_PX
 from pennet.source_figure import PANEL_PX, TITLE_PX, source_panel
-from pipelines import compare, evaluate, layout
+from pipelines import compare, evaluate, layout, outputs
 from pipelines.showcase import showcase
 from pipelines.tracking import registry
 from tests.metrics.samples import noisy, pictures
@@ -51,19 +51,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     masks[:2, :8, :8] = 1
     masks[2:, 8:24, 8:24] = 1
     layout.prepared_dir("d").mkdir(parents=True)
-    layout.masks_dir("d").mkdir(parents=True)
     np.save(layout.prepared_dir("d") / "test.npy", images)
-    np.save(layout.masks_dir("d") / "test.npy", masks)
     with (layout.prepared_dir("d") / "manifest.csv").open("w", newline="") as file:
         rows = [("train", 0, "0000")] + [("test", i, name) for i, name in enumerate(NAMES)]
         csv.writer(file).writerows([("split", "index", "name"), *rows])
+    outputs.write_masks("d", NAMES, {"centre": masks})
     for method, seed, sigma in (("pennet", SEED, 10), ("telea", None, 30)):
         predictions = noisy(images, sigma)
         for kind, pictures_ in (
             ("prediction", predictions),
             ("composite", np.where(masks[..., None] == 1, predictions, images)),
         ):
-            folder = layout.outputs_dir("d", method, seed) / kind
+            folder = layout.filled_dir("d", method, seed, "centre") / kind
             folder.mkdir(parents=True)
             for name, picture in zip(NAMES, pictures_, strict=True):
                 Image.fromarray(picture).save(folder / f"{name}.png")
@@ -76,6 +75,11 @@ def _evaluate(method: str) -> Path:
     return layout.report_dir("d", method, seed)
 
 
+def _report(path: Path) -> Report:
+    (report,) = read_reports(path).values()
+    return report
+
+
 def _train_record() -> None:
     """What the train stage leaves beside the metrics."""
     folder = layout.report_dir("d", "pennet", SEED)
@@ -86,7 +90,7 @@ def _train_record() -> None:
 def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
     folder = _evaluate("pennet")
     assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "per_image.csv", "report.json", "sheet.png"]
-    report = read_report(folder / "report.json")
+    report = _report(folder / "report.json")
     assert report.num_images == len(NAMES)
     assert {name: b.n for name, b in report.bins.items()} == {"1-10%": 2, "20-30%": 3}
     with (folder / "per_image.csv").open(newline="") as file:
@@ -94,7 +98,7 @@ def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
     assert [row["name"] for row in rows] == NAMES
     assert [float(row["hole_ratio"]) for row in rows] == [64 / 1024] * 2 + [0.25] * 3
     images = np.load(layout.prepared_dir("d") / "test.npy")
-    composite = np.array(Image.open(layout.outputs_dir("d", "pennet", SEED) / "composite" / "0042.png"))
+    composite = np.array(Image.open(layout.filled_dir("d", "pennet", SEED, "centre") / "composite" / "0042.png"))
     expected = np.abs(composite / 255.0 - images[3] / 255.0).mean()
     assert float(rows[3]["l1"]) == pytest.approx(expected, abs=1e-9)
 
@@ -102,7 +106,7 @@ def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
 def test_evaluate_leaves_dvc_a_flat_file_of_rounded_values(project: Path) -> None:
     folder = _evaluate("pennet")
     values = json.loads((folder / "metrics.json").read_text())
-    report = read_report(folder / "report.json")
+    report = _report(folder / "report.json")
     assert values == {
         key: round(result.value, find(key).digits) for key, result in report.overall.items() if result.value is not None
     }
@@ -114,7 +118,7 @@ def test_evaluate_leaves_out_a_metric_without_a_value(project: Path, monkeypatch
     monkeypatch.setattr(features, "INCEPTION_URL", "http://127.0.0.1:1/refused")
     evaluate.run("d", "telea", evaluate=dataclasses.replace(CONFIG, extractors=["inception"]), runtime=RUNTIME)
     folder = layout.report_dir("d", "telea", None)
-    assert read_report(folder / "report.json").overall["fid_inception"].status.startswith("unavailable: ")
+    assert _report(folder / "report.json").overall["fid_inception"].status.startswith("unavailable: ")
     assert not any("inception" in key for key in json.loads((folder / "metrics.json").read_text()))
 
 
@@ -138,7 +142,7 @@ def test_evaluate_sheet_shows_input_prediction_composite_and_truth(project: Path
     assert titles == ["input", "prediction", "composite", "ground truth"]
     assert len(rows) == CONFIG.sheet_images
     masked, prediction, composite, truth = rows[0]
-    hole = np.load(layout.masks_dir("d") / "test.npy")[0] == 1
+    hole = outputs.test_set("d", "centre").masks[0] == 1
     assert np.all(masked[hole] == 255)
     np.testing.assert_array_equal(masked[~hole], truth[~hole])
     np.testing.assert_array_equal(composite[hole], prediction[hole])
@@ -151,14 +155,14 @@ def test_evaluate_writes_the_same_bytes_again(project: Path) -> None:
 
 
 def test_evaluate_without_a_composite_names_it(project: Path) -> None:
-    (layout.outputs_dir("d", "pennet", SEED) / "composite" / "0011.png").unlink()
+    (layout.filled_dir("d", "pennet", SEED, "centre") / "composite" / "0011.png").unlink()
     with pytest.raises(ValueError, match=r"composite: lacks 1 pictures \(0011.png\); run inpaint again"):
         _evaluate("pennet")
     assert not layout.report_dir("d", "pennet", SEED).exists()
 
 
 def test_evaluate_with_a_composite_of_another_size_names_it(project: Path) -> None:
-    Image.new("RGB", (8, 8)).save(layout.outputs_dir("d", "pennet", SEED) / "composite" / "0011.png")
+    Image.new("RGB", (8, 8)).save(layout.filled_dir("d", "pennet", SEED, "centre") / "composite" / "0011.png")
     with pytest.raises(ValueError, match=r"0011.png: has shape \(8, 8, 3\)"):
         _evaluate("pennet")
     assert not layout.report_dir("d", "pennet", SEED).exists()
@@ -211,14 +215,14 @@ def test_compare_shows_few_pictures_at_a_glance_three_times_as_large(project: Pa
         _evaluate(method)
     _train_record()
     made = _compare()["at_a_glance.png"]
-    images, masks = (np.load(folder / "test.npy") for folder in (layout.prepared_dir("d"), layout.masks_dir("d")))
+    _, images, masks = outputs.test_set("d", "centre")
     shown = showcase(images)
     factor = compare.GLANCE_CELL_PX // SIDE
     cell = SIDE * factor + GAP_PX
     assert made.shape == (compare.GLANCE_TITLE_PX + len(shown) * cell, 4 * cell, 3)
     for row, i in enumerate(shown):
         composites = [
-            np.asarray(Image.open(layout.outputs_dir("d", method, seed) / "composite" / f"{NAMES[i]}.png"))
+            np.asarray(Image.open(layout.filled_dir("d", method, seed, "centre") / "composite" / f"{NAMES[i]}.png"))
             for method, seed in (("pennet", SEED), ("telea", None))
         ]
         holed = np.where(masks[i][..., None] == 1, np.uint8(255), images[i])
@@ -233,9 +237,9 @@ def test_compare_draws_the_sources_of_the_methods_that_have_them(project: Path) 
         _evaluate(method)
     _train_record()
     without = _compare()
-    images, masks = (np.load(folder / "test.npy") for folder in (layout.prepared_dir("d"), layout.masks_dir("d")))
+    _, images, masks = outputs.test_set("d", "centre")
     shown = showcase(images)
-    folder = layout.sources_dir("d", "pennet", SEED)
+    folder = layout.sources_dir("d", "pennet", SEED, "centre")
     folder.mkdir()
     sources = {i: np.indices(masks[i].shape) - np.where(masks[i] == 1, 8, 0) for i in shown}
     for i in shown:
@@ -261,16 +265,16 @@ def _families(content: dict) -> dict[str, dict]:
 
 
 def test_mlflow_gets_values_spreads_counts_and_statuses(project: Path) -> None:
-    report = read_report(_evaluate("pennet") / "report.json")
+    report = _report(_evaluate("pennet") / "report.json")
     lacking = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
     report = dataclasses.replace(report, overall=report.overall | {"lpips_alex": lacking})
-    values = registry.test_values(report)
+    values = registry.test_values({"centre": report})
     for name in ("is_efflite0", "kid_efflite0"):
         assert values[f"test/{name}_std"] == report.overall[name].std
     assert "test/fid_efflite0_std" not in values
     assert values["test/psnr_ci_low"] == report.overall["psnr"].ci_low
     assert not any("lpips" in name for name in values)
-    assert registry.test_statuses(report) == {"test.lpips_alex.status": "unavailable: no weights"}
+    assert registry.test_statuses({"centre": report}) == {"test.lpips_alex.status": "unavailable: no weights"}
 
 
 def test_compare_shows_the_best_the_middle_and_the_worst_of_the_reference() -> None:

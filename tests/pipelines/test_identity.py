@@ -145,11 +145,15 @@ def test_benchmark_changes_with_the_masks(project: Path, identities) -> None:
     manifest = project / "data/masks/terrain/manifest.csv"
     text = manifest.read_text()
     try:
-        change_params(project, {"masks": {"protocol": "irregular"}})
-        assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
-        assert identities()["benchmark"] != before["benchmark"]
+        found = [before["benchmark"]]
+        for protocols in (["irregular"], ["centre", "irregular"], ["irregular", "centre"]):
+            change_params(project, {"masks": {"protocols": protocols}})
+            assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
+            found.append(identities()["benchmark"])
+            assert found[-1]["masks.protocols"] == ", ".join(protocols)
+        assert len({digest(benchmark) for benchmark in found}) == len(found)
     finally:
-        change_params(project, {"masks": {"protocol": "centre"}})
+        change_params(project, {"masks": {"protocols": ["centre"]}})
         assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
     assert manifest.read_text() == text
 

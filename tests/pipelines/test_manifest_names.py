@@ -21,7 +21,7 @@ from pennet.data.picture_files import save_png
 from pipelines import layout, masks, outputs, prepare
 
 PREPARE = PrepareConfig(image_size_px=16, contact_sheet_images=4)
-MASKS = MasksConfig(protocol="centre", seed=7)
+MASKS = MasksConfig(protocols=["centre"], seed=7)
 NAMES = ["NA", "nan", "null", "007", "None"]
 
 
@@ -56,12 +56,12 @@ def test_names_that_look_like_missing_values_stay_apart() -> None:
     make_archive()
     prepare.run("mine", prepare=PREPARE)
     masks.run("mine", masks=MASKS)
-    names, images, holes = outputs.test_set("mine")
+    names, images, holes = outputs.test_set("mine", "centre")
     assert names == NAMES
     folder = Path("outputs/mine/mean")
-    outputs.write_outputs(folder, zip(names, images, holes, images, strict=True))
+    outputs.write_outputs(folder, {"centre": (zip(names, images, holes, images, strict=True), ())})
     for value, name in enumerate(NAMES, start=1):
-        assert (np.array(Image.open(folder / "composite" / f"{name}.png")) == value).all()
+        assert (np.array(Image.open(folder / "centre" / "composite" / f"{name}.png")) == value).all()
     written = pd.read_csv("data/masks/mine/manifest.csv", dtype=str, keep_default_na=False)
     assert written["name"].tolist() == NAMES
 
@@ -96,6 +96,7 @@ def test_failed_stage_leaves_no_half_folder(monkeypatch: pytest.MonkeyPatch) -> 
         patched.setattr(pd.DataFrame, "to_csv", fail)
         with pytest.raises(OSError, match="disk full"):
             prepare.run("mine", prepare=PREPARE)
+        patched.setattr(np.lib.format, "open_memmap", fail)
         with pytest.raises(OSError, match="disk full"):
             masks.run("mine", masks=MASKS)
 
@@ -105,7 +106,7 @@ def test_failed_stage_leaves_no_half_folder(monkeypatch: pytest.MonkeyPatch) -> 
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        outputs.write_outputs(Path("data/outputs"), predictions())
+        outputs.write_outputs(Path("data/outputs"), {"centre": (predictions(), ())})
     assert sorted(Path().rglob("*")) == before
 
 
@@ -121,15 +122,15 @@ def test_odd_file_names_pass_from_the_folder_of_photos_to_the_scores(tmp_path: P
     pack(photos, layout.raw_archive("mine"), 0.5)
     prepare.run("mine", prepare=PREPARE)
     masks.run("mine", masks=MASKS)
-    names, images, holes = outputs.test_set("mine")
+    names, images, holes = outputs.test_set("mine", "centre")
     assert names
     manifest = outputs.read_prepared_manifest("mine")
     arrays = {split: np.load(layout.prepared_dir("mine") / f"{split}.npy") for split in ("train", "test")}
     images = [arrays[split][index] for split, index in zip(manifest["split"], manifest["index"], strict=True)]
     assert {name: image.max() for name, image in zip(manifest["name"], images, strict=True)} == expected
     rows = [(name, image, holes[0], image) for name, image in zip(manifest["name"], images, strict=True)]
-    results = layout.outputs_dir("mine", "mean", None)
-    outputs.write_outputs(results, iter(rows))
+    results = layout.filled_dir("mine", "mean", None, "centre")
+    outputs.write_outputs(layout.outputs_dir("mine", "mean", None), {"centre": (iter(rows), ())})
     for name, image, _, _ in rows:
         save_png(tmp_path / "truth" / f"{name}.png", image)
     folders = [str(tmp_path / "truth"), str(results / "composite"), "--csv", "scores.csv"]

@@ -20,7 +20,7 @@ from PIL import Image
 from pennet.atomic import write_json
 from pennet.config import TrackingConfig
 from pennet.cost import Cost, write_cost
-from pennet.metrics.report import MetricResult, Report, Settings, read_report, write_report
+from pennet.metrics.report import MetricResult, Report, Settings, read_reports, write_reports
 from pipelines import layout
 from pipelines.identity import digest, write_identity
 from pipelines.provenance import provenance
@@ -40,7 +40,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the files of one training, which nobody trained."""
     folder = make_project(tmp_path_factory.mktemp("made"))
     report_dir, model_dir = folder / layout.report_dir(*TRIAL), folder / layout.model_dir(*TRIAL)
-    composite_dir, data_dir = folder / layout.outputs_dir(*TRIAL) / "composite", folder / layout.prepared_dir("terrain")
+    composite_dir, data_dir = (
+        folder / layout.filled_dir(*TRIAL, "centre") / "composite",
+        folder / layout.prepared_dir("terrain"),
+    )
     masks_dir = folder / layout.masks_dir("terrain")
     for path in (report_dir, model_dir, composite_dir, data_dir, masks_dir):
         path.mkdir(parents=True)
@@ -48,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lpips = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
     settings = Settings(bootstrap_resamples=10, seed=1, is_splits=1, kid_subsets=1, kid_subset_size=2)
     report = Report(2, 2, 48, 48, settings, {}, {"l1_hole": l1, "lpips_alex": lpips}, {}, None, None)
-    write_report(report_dir / "report.json", report)
+    write_reports(report_dir / "report.json", {"centre": report})
     write_cost(report_dir / "cost.json", Cost(1, 1, 1, "steps", 0.0))
     pd.DataFrame({"step": [1], "generator": [0.5]}).to_csv(report_dir / "history.csv", index=False)
     for i, path in enumerate([report_dir / "sheet.png", composite_dir / "0000.png"]):
@@ -57,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_json(model_dir / "config.json", dataclasses.asdict(small_recipe(softmax_scale=25.0)))
     write_identity(model_dir / layout.IDENTITY_FILE, IDENTITY)
     (data_dir / "digests.json").write_text('{"train": "a", "test": "b"}')
-    (masks_dir / "manifest.csv").write_text("name,hole_ratio,sha256\na,0.25,c\n")
+    (masks_dir / "manifest.csv").write_text("protocol,name,hole_ratio,sha256\ncentre,a,0.25,c\n")
     pd.DataFrame({"name": ["a"], "split": ["test"], "index": [0]}).to_csv(data_dir / "manifest.csv", index=False)
     return folder
 
@@ -164,7 +167,7 @@ UNSAFE = ["IMG (20)", "100%", "a,b", "a b", "a_b", "a;b", "été", "写真", ".h
 
 @pytest.mark.parametrize("names", [UNSAFE[:7], UNSAFE[6:]])
 def test_pictures_of_any_name_are_recorded_once_each(project: Path, names: list[str]) -> None:
-    folder = layout.outputs_dir(*TRIAL) / "composite"
+    folder = layout.filled_dir(*TRIAL, "centre") / "composite"
     for value, name in enumerate(names, start=2):  # the picture of `made` is of ones
         Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(folder / f"{name}.png")
     assert record(*TRIAL, store())
@@ -239,12 +242,12 @@ def test_a_version_without_attention_and_one_of_before_sharpness_are_not_said_to
 
 def test_a_version_is_tagged_with_its_headline_metrics_alone(project: Path) -> None:
     path = layout.report_dir(*TRIAL) / "report.json"
-    report = read_report(path)
+    report = read_reports(path)["centre"]
     l1 = report.overall["l1_hole"]
     names = ("l1", "l1_hole", "l1_relative", "lpips_alex")
     overall = {name: dataclasses.replace(l1, name=name, ci_low=0.1, ci_high=0.3) for name in names}
     overall["lpips_alex"] = dataclasses.replace(overall["lpips_alex"], extractor="alex")
-    write_report(path, dataclasses.replace(report, overall=overall))
+    write_reports(path, {"centre": dataclasses.replace(report, overall=overall)})
     assert record(*TRIAL, store())
     (version,) = mlflow.MlflowClient().search_model_versions("name = 'inpainting-terrain'")
     shown = {key for key in version.tags if key.startswith("test.")}
@@ -277,7 +280,7 @@ def test_a_run_belongs_to_a_training_and_a_benchmark(project: Path) -> None:
     assert record(*TRIAL, store())
     assert the_run().info.run_id == first.info.run_id
 
-    (layout.masks_dir("terrain") / "manifest.csv").write_text("name,hole_ratio,sha256\na,0.3,d\n")
+    (layout.masks_dir("terrain") / "manifest.csv").write_text("protocol,name,hole_ratio,sha256\ncentre,a,0.3,d\n")
     assert record(*TRIAL, store())
     assert not record(*TRIAL, store())
     client = mlflow.MlflowClient()
