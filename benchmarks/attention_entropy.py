@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pennet.data.images import to_float
 from pennet.generator_files import load_generator
+from pennet.images import to_float
 from pennet.inference import predict
 from pennet.models import attention
 from pennet.models.pennet import PENNet

@@ -26,11 +26,11 @@ from torch import nn
 
 from pennet.atomic import replacing, write_text
 from pennet.classical import fill
-from pennet.data.images import Picture, resize_square
-from pennet.data.manifest import open_archive, read_manifest, read_member
-from pennet.data.picture_files import read_rgb, save_png
+from pennet.data.pictures.picture_files import read_rgb, save_png
+from pennet.data.sources.manifest import open_archive, read_manifest, read_member
 from pennet.errors import UserError
 from pennet.generator_files import load_generator
+from pennet.images import Picture, resize_square
 from pennet.inference import inpaint
 from pennet.masks.bins import HOLE_BINS
 from pennet.masks.irregular import irregular_of_bin

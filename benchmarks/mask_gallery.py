@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pennet.data.picture_files import save_png
+from pennet.data.pictures.picture_files import save_png
 from pennet.masks import KINDS, numbered_mask
 
 SEED = 7

@@ -32,12 +32,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pennet.data.duplicates import fingerprint
-from pennet.data.preparing import prepare
+from pennet.data.pictures.shards import Shards
+from pennet.data.preparing.duplicates import fingerprint
+from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.splits import assign
 from pennet.data.sets.terrain import ARCHIVE, TERRAIN
-from pennet.data.shards import Shards
 
 DISTINCT_IF_ALIKE = 2000
 READS = 2000
@@ -47,7 +47,7 @@ import sys
 from pathlib import Path
 import torch
 from pennet.data.dataset import InpaintingDataset, StepSampler, batches
-from pennet.data.shards import Shards
+from pennet.data.pictures.shards import Shards
 from pennet.masks.centre import centre_square
 import time
 started = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pennet.data import cli as data_cli
+from pennet.data.commands import cli as data_cli
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.masks import KINDS
@@ -61,7 +61,7 @@ def inpaint(
 ) -> None:
     """Fill the hole of one picture; every known pixel keeps its value."""
     try:
-        from pennet.data.picture_files import read_mask, read_rgb, save_png
+        from pennet.data.pictures.picture_files import read_mask, read_rgb, save_png
         from pennet.generator_files import load_generator
         from pennet.inference import check_copies_pixels, find_sources
         from pennet.inference import inpaint as fill
@@ -97,7 +97,7 @@ def mask(
     try:
         import numpy as np
 
-        from pennet.data.picture_files import save_png
+        from pennet.data.pictures.picture_files import save_png
         from pennet.masks import mask_function
 
         _check_png(output)
@@ -114,8 +114,8 @@ def pack(
     test_ratio: Annotated[float, typer.Option(help="Share kept for the test.")] = 0.2,
 ) -> None:
     """Make a data set of your own photos; prints what to add to params.yaml."""
-    from pennet.data.entry import Entry, data_set_name
-    from pennet.data.pack import pack as pack_folder
+    from pennet.data.commands.entry import Entry, data_set_name
+    from pennet.data.commands.pack import pack as pack_folder
 
     try:
         packed = pack_folder(photos, archive, test_ratio)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pennet.data.images import Picture
-from pennet.data.picture_files import SUFFIXES, read_mask, read_rgb, size_px
-from pennet.data.search import a_few, find_pictures, without_mask
+from pennet.data.pictures.picture_files import SUFFIXES, read_mask, read_rgb, size_px
+from pennet.data.sources.search import a_few, find_pictures, without_mask
 from pennet.errors import UserError
+from pennet.images import Picture
 from pennet.metrics.scoring import Pairs
 
 

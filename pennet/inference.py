@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pennet.compositing import composite
-from pennet.data.images import to_float, to_uint8
 from pennet.errors import UserError
+from pennet.images import to_float, to_uint8
 from pennet.sharpness import check_sharpness
 
 

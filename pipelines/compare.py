@@ -138,7 +138,7 @@ def _draw(
         tables: by protocol, the headline first, the reference's scores.
         target: the folder.
     """
-    from pennet.data.picture_files import save_png
+    from pennet.data.pictures.picture_files import save_png
     from pennet.pictures import sheet
     from pipelines.outputs import test_set
     from pipelines.showcase import showcase
@@ -171,7 +171,7 @@ class _View(NamedTuple):
         return np.where(self.test.masks[i][..., None] > 0, np.uint8(255), self.test.images[i])
 
     def composite(self, method: str, seed: int | None, i: int) -> Picture:
-        from pennet.data.picture_files import read_rgb
+        from pennet.data.pictures.picture_files import read_rgb
 
         folder = layout.filled_dir(self.dataset, method, seed, self.protocol)
         return read_rgb(folder / "composite" / f"{self.test.names[i]}.png")

@@ -15,8 +15,8 @@ def run(dataset: str, *, source: SourceConfig) -> None:
     from dataclasses import asdict
 
     from pennet.atomic import write_json
-    from pennet.data.obtain import obtain
     from pennet.data.sets import find
+    from pennet.data.sources.obtain import obtain
 
     obtained = obtain(
         find(source.data_set),

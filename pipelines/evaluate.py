@@ -28,7 +28,7 @@ _SHOWN = 3
 def run(dataset: str, method: str, seed: int | None = None, *, evaluate: EvaluateConfig, runtime: RuntimeConfig) -> None:
     """Scores the composites of METHOD (as trained from SEED) on the test images of DATASET."""
     from pennet.atomic import write_json
-    from pennet.data.picture_files import save_png
+    from pennet.data.pictures.picture_files import save_png
     from pennet.metrics.features import INCEPTION_FILE
     from pennet.metrics.per_image import write_per_protocol
     from pennet.metrics.report import rounded_values, write_reports
@@ -60,7 +60,7 @@ def _load_pairs(dataset: str, protocol: str, outputs: Path) -> Pairs:
     """
     import numpy as np
 
-    from pennet.data.picture_files import read_rgb
+    from pennet.data.pictures.picture_files import read_rgb
     from pennet.metrics.scoring import Pairs
     from pipelines.outputs import test_set
 
@@ -86,7 +86,7 @@ def _sheet(pairs: Mapping[str, Pairs], outputs: Mapping[str, Path], num_images: 
     """The first test images, protocol by protocol: input with a white hole, prediction, composite, ground truth."""
     import numpy as np
 
-    from pennet.data.picture_files import read_rgb
+    from pennet.data.pictures.picture_files import read_rgb
     from pennet.pictures import sheet
 
     rows = []

@@ -20,8 +20,8 @@ def run(dataset: str, method: str, seed: int, *, inpaint: InpaintConfig, runtime
     import torch
     from tqdm import tqdm
 
-    from pennet.data.images import to_float, to_uint8
     from pennet.generator_files import load_generator
+    from pennet.images import to_float, to_uint8
     from pennet.inference import predict, predict_sources
     from pennet.seeding import apply_runtime, seed_everything
     from pipelines.showcase import showcase

@@ -25,7 +25,7 @@ def preparing_dir(dataset: str) -> Path:
 
 
 def prepared_dir(dataset: str) -> Path:
-    """Shards, `index.parquet` and what goes with them; see `pennet.data.shards`."""
+    """Shards, `index.parquet` and what goes with them; see `pennet.data.pictures.shards`."""
     return Path("data/prepared") / dataset
 
 

@@ -19,16 +19,12 @@ CARRIERS = (
     "pennet/atomic.py",  # writes bytes, makes none
     "pennet/config/",  # carries values; the values themselves are parameters
     "pennet/cost.py",  # counts and times
-    "pennet/data/cli.py",  # what people type; no stage runs it
-    "pennet/data/entry.py",  # likewise
-    "pennet/data/pack.py",
-    "pennet/data/statistics.py",
-    "pennet/data/survey.py",
-    "pennet/data/download.py",  # brings bytes that a checksum names
-    "pennet/data/obtain.py",  # likewise
-    "pennet/data/partial.py",
-    "pennet/data/sets/__init__.py",  # a list
+    "pennet/data/commands/",  # what people type
+    "pennet/data/sets/__init__.py",  # a list: what it names counts, see `tests/architecture`
     "pennet/data/sets/card.py",  # tells of them
+    "pennet/data/sources/download.py",  # brings bytes that a checksum names
+    "pennet/data/sources/obtain.py",  # likewise
+    "pennet/data/sources/partial.py",  # likewise
     "pennet/errors.py",
     "pennet/extras.py",
     "pennet/masks/__init__.py",  # a list: what it names counts, see `identity`
@@ -128,7 +124,7 @@ def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _files_of(name: str) -> list[str]:
-    """`pennet.data.images` -> its file and the `__init__.py` of the packages above it."""
+    """`pennet.images` -> its file and the `__init__.py` of the packages above it."""
     parts = name.split(".")
     if parts[0] not in ("pennet", "pipelines"):
         return []

@@ -27,8 +27,8 @@ class LiveObserver:
         import numpy as np
         import torch
 
-        from pennet.data.images import to_float
-        from pennet.data.shards import Shards
+        from pennet.data.pictures.shards import Shards
+        from pennet.images import to_float
         from pennet.masks import numbered_mask
 
         self.live = live
@@ -42,7 +42,7 @@ class LiveObserver:
 
     def samples(self, step: int, generator: nn.Module) -> None:
         from pennet.compositing import composite
-        from pennet.data.images import to_uint8
+        from pennet.images import to_uint8
         from pennet.inference import predict
         from pennet.pictures import sheet
 

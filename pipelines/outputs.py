@@ -77,7 +77,7 @@ def write_outputs(folder: Path, filled: Mapping[str, tuple[Filled, Sources]]) ->
     import numpy as np
 
     from pennet.atomic import replacing_folder
-    from pennet.data.picture_files import save_png
+    from pennet.data.pictures.picture_files import save_png
 
     with replacing_folder(folder) as fresh:
         for protocol, (predictions, sources) in filled.items():

@@ -16,12 +16,12 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig) -> None:
     """Writes the shards of `dataset`, their index, what was left out, licences, and contact sheets."""
     from pathlib import Path
 
-    from pennet.data.obtain import check_unchanged
-    from pennet.data.picture_files import save_png
-    from pennet.data.preparing import prepare as write_prepared
+    from pennet.data.pictures.picture_files import save_png
+    from pennet.data.pictures.shards import Shards
+    from pennet.data.preparing.prepare import prepare as write_prepared
     from pennet.data.sets import find
     from pennet.data.sets.splits import SPLITS, assign, with_fewer_test_images
-    from pennet.data.shards import Shards
+    from pennet.data.sources.obtain import check_unchanged
     from pennet.pictures import contact_sheet
 
     obtained = read_receipt(dataset)
@@ -61,7 +61,7 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig) -> None:
 
 def read_receipt(dataset: str):
     """What stage `download` has noted."""
-    from pennet.data.obtain import Arrived, Obtained
+    from pennet.data.sources.obtain import Arrived, Obtained
 
     values = json.loads(layout.receipt_path(dataset).read_text())
     archives = [Arrived(**archive) for archive in values.pop("archives")]

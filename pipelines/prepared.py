@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pipelines import layout
 
 if TYPE_CHECKING:
-    from pennet.data.shards import Shards
+    from pennet.data.pictures.shards import Shards
 
 
 def prepared_pictures(dataset: str, split: str) -> Shards:
     """The pictures of a split, read one by one from the disk."""
-    from pennet.data.shards import Shards
+    from pennet.data.pictures.shards import Shards
 
     return Shards(layout.prepared_dir(dataset), split)
 

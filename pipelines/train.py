@@ -14,7 +14,7 @@ from pipelines.params import stage_main
 if TYPE_CHECKING:
     import torch
 
-    from pennet.data.images import Picture
+    from pennet.images import Picture
     from pennet.training.dataset import Batch
     from pennet.training.loop import Recipe, TrainResult
 
@@ -33,7 +33,7 @@ def run(
 
     DVC runs it when bytes have changed; where nothing that decides the weights has, they stay as they are.
     """
-    from pennet.data.shards import Shards
+    from pennet.data.pictures.shards import Shards
     from pennet.seeding import apply_runtime
     from pennet.training import loop
     from pennet.training.allocator import keep_freed_memory

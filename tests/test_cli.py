@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from pennet.cli import app
 from pennet.config import NAME_PATTERN, SourceConfig, config_from_mapping
-from pennet.data.picture_files import read_mask
+from pennet.data.pictures.picture_files import read_mask
 from pennet.masks import KINDS, mask_function
 from pennet.metrics import pixel
 from pennet.metrics.report import read_report

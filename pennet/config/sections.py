@@ -115,7 +115,9 @@ class MasksConfig(Section):
 
     def limits(self) -> Limits:
         yield bool(self.protocols), "protocols", "names no kind of mask"
-        yield from _names("protocols", self.protocols, "a kind of mask or an entry of masks.files", [*MASK_NAMES, *self.files])
+        yield from _names(
+            "protocols", self.protocols, "a kind of mask or an entry of masks.files", [*MASK_NAMES, *self.files]
+        )
         for name in self.files:
             yield name not in MASK_NAMES, f"files.{name}", "has the name of a kind of mask; call it otherwise"
 

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pennet.data.archives import stream
-from pennet.data.picture_files import SUFFIXES, read_mask
+from pennet.data.pictures.picture_files import SUFFIXES, read_mask
+from pennet.data.sources.archives import stream
 from pennet.errors import UserError
 from pennet.masks.bins import HOLE_BINS
 from pennet.masks.mask import Mask
@@ -68,7 +68,7 @@ def mask_files(path: Path, hole: Colour, size_px: int, seed: int, under: str = "
 
     Raises:
         UserError: no mask, or none under that folder; a picture that is no mask; the mean hole ratio contradicts the
-            declared polarity (see `LARGEST_MEAN_RATIO`); or as `pennet.data.archives.stream`.
+            declared polarity (see `LARGEST_MEAN_RATIO`); or as `pennet.data.sources.archives.stream`.
     """
     names, ratios, packed = [], [], bytearray()
     left_out = []

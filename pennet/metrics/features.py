@@ -23,7 +23,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from pennet.atomic import replacing
-from pennet.data.images import to_float
+from pennet.images import to_float
 from pennet.metrics.pixel import Images, as_rgb
 from pennet.metrics.weights import WeightsUnavailable, download, package_file, verify
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pennet.data.images import to_float
+from pennet.images import to_float
 from pennet.metrics.pixel import Images, Values, as_rgb, check_pair
 from pennet.metrics.weights import package_file, verify
 

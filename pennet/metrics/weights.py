@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
-from pennet.data.download import fetch
+from pennet.data.sources.download import fetch
 from pennet.errors import UserError
 
 DOWNLOAD_TIMEOUT_SECONDS = 30

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pennet.data.images import Picture, to_float
 from pennet.errors import UserError
+from pennet.images import Picture, to_float
 from pennet.masks.mask import DrawMask
 
 EpochAndIndex = tuple[int, int]

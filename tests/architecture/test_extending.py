@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pennet.data.picture_files import read_mask
+from pennet.data.pictures.picture_files import read_mask
 from tests.project import ROOT, SMALL, change_params, run
 
 pytestmark = pytest.mark.slow

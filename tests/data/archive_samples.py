@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data import archives
-from pennet.data.archives import Member, members, stream
+from pennet.data.sources import archives
+from pennet.data.sources.archives import Member, members, stream
 from pennet.errors import UserError
 
 RANDOM = random.Random(0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data import download
+from pennet.data.sources import download
 from tests.data.archive_samples import FILES, write
 from tests.data.downloading import CONTENT, Place
 from tests.data.server import Server, running

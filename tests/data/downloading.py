@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data.download import Remote, fetch_remote
+from pennet.data.sources.download import Remote, fetch_remote
 from pennet.errors import TransientError
 from tests.data.server import Answer, Server
 

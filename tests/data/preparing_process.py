@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pennet.data import parts
-from pennet.data.preparing import prepare
+from pennet.data.preparing import parts
+from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from tests.data.pictures import SETTINGS, encoded, photo, source_of, split_of
 

@@ -11,7 +11,7 @@ from typing import IO
 import psutil
 import pytest
 
-from pennet.data.archives import Member, members, stream
+from pennet.data.sources.archives import Member, members, stream
 from tests.data.archive_samples import (
     BLOCK,
     FILES,
@@ -130,7 +130,7 @@ def test_zip_with_more_members_than_16_bits_count(tmp_path: Path) -> None:
 PEAK = """
 import sys, tracemalloc
 from pathlib import Path
-from pennet.data.archives import stream
+from pennet.data.sources.archives import stream
 for path in map(Path, sys.argv[1:]):
     tracemalloc.start()
     count = sum(1 for _ in stream(path))

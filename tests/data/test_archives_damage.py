@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from pennet.data.archives import members, stream
+from pennet.data.sources.archives import members, stream
 from pennet.errors import UserError
 from tests.data.archive_samples import BLOCK, OTHERS, block, given, refused, shell, tar, write, zipped
 

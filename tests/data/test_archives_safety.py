@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data import archives
-from pennet.data.archives import members, stream
+from pennet.data.sources import archives
+from pennet.data.sources.archives import members, stream
 from pennet.errors import UserError
 from tests.data.archive_samples import (
     BLOCK,

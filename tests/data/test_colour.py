@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pennet.data.picture_files import read_rgb, size_px
+from pennet.data.pictures.picture_files import read_rgb, size_px
 from pennet.errors import UserError
 from tests.project import ROOT
 

@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 
 from pennet.cli import app
 from pennet.data import sets
-from pennet.data.download import Remote
 from pennet.data.sets.card import card
 from pennet.data.sets.spec import Archive
 from pennet.data.sets.terrain import ARCHIVE, TERRAIN
+from pennet.data.sources.download import Remote
 from tests.data.server import running
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data.download import fetch
+from pennet.data.sources.download import fetch
 from pennet.errors import TransientError, UserError
 from pennet.metrics import weights
 from tests.data.server import Answer, running

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data import download
+from pennet.data.sources import download
 from pennet.errors import TransientError, UserError
 from tests.data.downloading import ARCHIVE, CONTENT, CUT, OTHER, PAGE, REMEDY, SHA256, Place, ranges
 from tests.data.server import Answer, Server, running

@@ -15,9 +15,9 @@ from typing import TextIO
 
 import pytest
 
-from pennet.data import download
-from pennet.data.download import Remote, fetch_remote
-from pennet.data.partial import kept
+from pennet.data.sources import download
+from pennet.data.sources.download import Remote, fetch_remote
+from pennet.data.sources.partial import kept
 from pennet.errors import TransientError, UserError
 from tests.data.downloading import ARCHIVE, CONTENT, CUT, OTHER, REMEDY, SHA256, Place, cut_before, ranges
 from tests.data.server import Answer, Server
@@ -35,7 +35,7 @@ def test_disk_without_room_is_noticed_before_a_byte_is_written(server: Server, p
 PROGRAM = """
 import sys
 from pathlib import Path
-from pennet.data.download import Remote, fetch_remote
+from pennet.data.sources.download import Remote, fetch_remote
 from pennet.errors import UserError
 SETUP
 url, path, partial_dir, sha256 = sys.argv[1:]
@@ -95,7 +95,9 @@ def test_killed_process_costs_no_byte_twice(server: Server, place: Place) -> Non
 
 def test_process_killed_before_it_cleared_up_leaves_the_file_whole(server: Server, place: Place) -> None:
     url = f"{server.url}/{ARCHIVE}"
-    die = "import os; from pennet.data.partial import Partial; Partial._remove = lambda self: os.kill(os.getpid(), 9)"
+    die = (
+        "import os; from pennet.data.sources.partial import Partial; Partial._remove = lambda self: os.kill(os.getpid(), 9)"
+    )
     process = start(url, place, die)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data.download import Remote
+from pennet.data.sources.download import Remote
 from pennet.errors import UserError
 from tests.data.downloading import ARCHIVE, CONTENT, CUT, PAGE, REMEDY, SHA256, Place, corrupted, cut_before
 from tests.data.server import Answer, Server, running

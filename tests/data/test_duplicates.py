@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennet.data.duplicates import NO_FINGERPRINT, SAME_PICTURE_BITS, fingerprint, look_alikes, resembling
+from pennet.data.preparing.duplicates import NO_FINGERPRINT, SAME_PICTURE_BITS, fingerprint, look_alikes, resembling
 
 Picture = NDArray[np.uint8]
 TERRAIN = Path(__file__).parents[2] / "data/embedded/terrain-256.zip"

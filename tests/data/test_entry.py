@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pennet.data.entry import Entry, data_set_name
+from pennet.data.commands.entry import Entry, data_set_name
 from pennet.errors import UserError
 from tests.project import ROOT
 

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from pennet.data.formats import HEAD_BYTES, beginning, compression, is_tar, is_web_page, is_zip
+from pennet.data.sources.formats import HEAD_BYTES, beginning, compression, is_tar, is_web_page, is_zip
 
 zstandard = pytest.importorskip("zstandard")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from pennet.data.images import resize_square, to_float, to_uint8
+from pennet.images import resize_square, to_float, to_uint8
 
 
 def test_float_conversion_is_undone_exactly() -> None:

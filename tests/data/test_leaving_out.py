@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pennet.data.leaving_out import KEPT, TEST, TRAIN, VAL, leave_out
-from pennet.data.shards import SPLITS
+from pennet.data.pictures.shards import SPLITS
+from pennet.data.preparing.leaving_out import KEPT, TEST, TRAIN, VAL, leave_out
 
 
 def literal(fingerprints: list[int], splits: list[int], max_bits: int) -> tuple[list[int], list[int], dict[str, int]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pennet.data.manifest import open_archive, read_manifest, read_member
+from pennet.data.sources.manifest import open_archive, read_manifest, read_member
 from pennet.errors import UserError
 
 HEADER = "file,group,split,source,sha256\n"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pennet.data.manifest import open_archive, read_manifest
-from pennet.data.pack import pack
-from pennet.data.picture_files import read_rgb
+from pennet.data.commands.pack import pack
+from pennet.data.pictures.picture_files import read_rgb
+from pennet.data.sources.manifest import open_archive, read_manifest
 from pennet.errors import UserError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pennet.data.picture_files import SUFFIXES, read_mask, read_rgb, save_png, size_px
+from pennet.data.pictures.picture_files import SUFFIXES, read_mask, read_rgb, save_png, size_px
 from pennet.errors import UserError
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pennet.data import assembling
-from pennet.data.preparing import prepare
+from pennet.data.pictures.shards import SPLITS, Shards
+from pennet.data.preparing import assembling
+from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.terrain import TERRAIN
-from pennet.data.shards import SPLITS, Shards
 from pennet.errors import UserError
 from tests.data.pictures import SETTINGS, checksums, decoded, encoded, photo, prepared, source_of, split_of
 from tests.project import ROOT

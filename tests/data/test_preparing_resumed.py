@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data import parts, preparing
-from pennet.data.storing import Stored, store
+from pennet.data.preparing import parts
+from pennet.data.preparing import prepare as preparing
+from pennet.data.preparing.storing import Stored, store
 from pennet.errors import UserError
 from tests.data.pictures import checksums, encoded, photo, prepared
 from tests.data.preparing_process import FILES, PART_PICTURES

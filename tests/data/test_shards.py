@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from pennet.data.archives import stream
+from pennet.data.pictures.shards import COLUMNS, INDEX, SPLITS, Shards
+from pennet.data.preparing.shard_writer import ShardWriter, key_of, member_name
 from pennet.data.sets import splits
-from pennet.data.shard_writer import ShardWriter, key_of, member_name
-from pennet.data.shards import COLUMNS, INDEX, SPLITS, Shards
+from pennet.data.sources.archives import stream
 from pennet.errors import UserError
 from tests.data.pictures import decoded, encoded, photo, prepared
 

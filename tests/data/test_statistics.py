@@ -14,8 +14,8 @@ from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from pennet.cli import app
-from pennet.data.picture_files import read_rgb
-from pennet.data.statistics import Reason, of_splits, reasons
+from pennet.data.commands.statistics import Reason, of_splits, reasons
+from pennet.data.pictures.picture_files import read_rgb
 from pennet.errors import UserError
 
 COUNTS = {"train": 100, "val": 5, "test": 0}
@@ -100,7 +100,7 @@ def test_stats_of_something_else_is_one_message(prepared: Path, tmp_path: Path) 
 
 
 def test_show_draws_pictures_evenly_from_a_split(prepared: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pennet.data.shards")
+    pytest.importorskip("pennet.data.pictures.shards")
     result = data("show", prepared, "--num", 12, "--output", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
     assert "12 of 100 pictures of train" in result.output
@@ -112,7 +112,7 @@ def test_show_draws_pictures_evenly_from_a_split(prepared: Path, tmp_path: Path)
 
 
 def test_show_refuses_what_it_cannot_draw(prepared: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pennet.data.shards")
+    pytest.importorskip("pennet.data.pictures.shards")
     sheet = tmp_path / "sheet.png"
     assert "its test split holds no picture" in data("show", prepared, "--split", "test", "--output", sheet).output
     assert "split 'all': must be one of" in data("show", prepared, "--split", "all", "--output", sheet).output

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
 from pennet.cli import app
-from pennet.data.survey import survey
+from pennet.data.commands.survey import survey
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import write_tar, write_zip
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from pennet.cli import app
 from pennet.config import MasksConfig, PrepareConfig
-from pennet.data.pack import pack
-from pennet.data.picture_files import save_png
+from pennet.data.commands.pack import pack
+from pennet.data.pictures.picture_files import save_png
 from pipelines import layout, masks, outputs, prepare
 
 PREPARE = PrepareConfig(image_size_px=16, contact_sheet_images=4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pennet.data.images import Picture, to_float
+from pennet.images import Picture, to_float
 from pennet.masks.box_and_free_form import box_and_free_form
 from pennet.masks.jittered_box import jittered_box
 from pennet.masks.rotated_square import rotated_square

@@ -8,8 +8,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pennet.data.download import Remote
-from pennet.data.search import a_few
 from pennet.data.sets.spec import (
     Archive,
     DataSet,
@@ -24,6 +22,8 @@ from pennet.data.sets.spec import (
     not_this_set,
 )
 from pennet.data.sets.splits import published
+from pennet.data.sources.download import Remote
+from pennet.data.sources.search import a_few
 from pennet.errors import UserError
 
 NUM_IMAGES = 30_000

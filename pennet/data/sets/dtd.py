@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pennet.data.download import Remote
-from pennet.data.search import a_few
 from pennet.data.sets.spec import (
     Archive,
     DataSet,
@@ -21,6 +19,8 @@ from pennet.data.sets.spec import (
     not_this_set,
 )
 from pennet.data.sets.splits import published
+from pennet.data.sources.download import Remote
+from pennet.data.sources.search import a_few
 from pennet.errors import UserError
 
 NUM_CLASSES, IMAGES_PER_CLASS = 47, 120

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pennet.data.download import Remote
 from pennet.data.sets.spec import (
     Archive,
     DataSet,
@@ -20,6 +19,7 @@ from pennet.data.sets.spec import (
     not_this_set,
 )
 from pennet.data.sets.splits import published
+from pennet.data.sources.download import Remote
 
 _PHOTO = re.compile(r"(?:^|/)cmp_([bx])(\d{4})\.jpg$")
 _PARTS = {"b": ("base", 378), "x": ("extended", 228)}

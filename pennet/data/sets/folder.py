@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from pennet.data.search import a_few, masks_beside, shown
 from pennet.data.sets.spec import DataSet, Place, Source, archive_source, is_picture, listing
+from pennet.data.sources.search import a_few, masks_beside, shown
 from pennet.errors import UserError
 
 SPLIT_OF_WORD = {

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pennet.atomic import write_json
-from pennet.data.search import a_few, shown
 from pennet.data.sets.folder import SPLIT_OF_WORD, are_splits, places_of
 from pennet.data.sets.spec import DataSet, Place, Source, archive_source, is_picture, listing
+from pennet.data.sources.search import a_few, shown
 from pennet.errors import TransientError, UserError
 from pennet.extras import require
 

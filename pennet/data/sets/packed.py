@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pennet.data.manifest import open_archive, read_manifest, read_member
 from pennet.data.sets.spec import DataSet, Place, Source
+from pennet.data.sources.manifest import open_archive, read_manifest, read_member
 from pennet.errors import UserError
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pennet.data.archives import stream
-from pennet.data.download import Remote
 from pennet.data.sets.spec import Archive, DataSet, Place, Source, archive_source, check_complete, listing, not_this_set
+from pennet.data.sources.archives import stream
+from pennet.data.sources.download import Remote
 from pennet.errors import UserError
 
 LISTS = {"train": "places365_train_standard.txt", "test": "places365_val.txt"}

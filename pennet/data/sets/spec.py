@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pennet.data import archives
-from pennet.data.download import Remote
-from pennet.data.picture_files import SUFFIXES
-from pennet.data.search import a_few, shown
+from pennet.data.pictures.picture_files import SUFFIXES
+from pennet.data.sources import archives
+from pennet.data.sources.download import Remote
+from pennet.data.sources.search import a_few, shown
 from pennet.errors import UserError
 
 _TELLING = (*SUFFIXES, ".txt", ".parquet", ".zip", ".dat")

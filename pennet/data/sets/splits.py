@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pennet.data.archives import stream
-from pennet.data.download import Remote, fetch_remote
-from pennet.data.search import a_few
 from pennet.data.sets.spec import DataSet, PaperLists, Source, SplitList
+from pennet.data.sources.archives import stream
+from pennet.data.sources.download import Remote, fetch_remote
+from pennet.data.sources.search import a_few
 from pennet.errors import UserError
 
 SPLITS = ("train", "val", "test")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pennet.data.download import Remote
 from pennet.data.sets import packed
 from pennet.data.sets.spec import Archive, DataSet
+from pennet.data.sources.download import Remote
 
 ARCHIVE = "data/embedded/terrain-256.zip"
 SHA256 = "0ae0cba1fe66f2e5a88aea282012f816cd158e8293ba58adb6b13798cfa0eb68"

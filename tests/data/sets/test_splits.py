@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pennet.data.download import Remote
 from pennet.data.sets import data_sets
 from pennet.data.sets.celebahq import CELEBAHQ
 from pennet.data.sets.facade import FACADE
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import DataSet, PaperLists, Place, Source
 from pennet.data.sets.splits import Split, assign, fetch_lists, read_lists, with_fewer_test_images
+from pennet.data.sources.download import Remote
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import write_zip
 

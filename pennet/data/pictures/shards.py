@@ -10,7 +10,7 @@ A folder holds `shard-00000.tar` and so on, and `index.parquet` with a row for e
 | `width_px`, `height_px` | of the source picture, the right side up |
 | `shard`, `offset`, `size` | number of the shard; where the content begins in it and how long it is, in bytes |
 | `sha256` | of the content, 32 bytes |
-| `fingerprint` | 64 bits that look-alikes share (`pennet.data.duplicates`) |
+| `fingerprint` | 64 bits that look-alikes share (`pennet.data.preparing.duplicates`) |
 
 Contents are JPEG or PNG, RGB, square, all of one size.
 """
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from pennet.data.picture_files import Picture
+from pennet.data.pictures.picture_files import Picture
 from pennet.errors import UserError
 from pennet.extras import require
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
-from pennet.data.images import Picture, Resample, resize_square
-from pennet.data.picture_files import read_rgb
+from pennet.data.pictures.picture_files import read_rgb
 from pennet.errors import UserError
+from pennet.images import Picture, Resample, resize_square
 
 _ENDINGS = {"JPEG": "jpg", "PNG": "png"}
 _PNG_DEPTH = 24
@@ -49,7 +49,7 @@ def store(content: bytes, key: str, size_px: int, resample: Resample) -> Stored:
     Raises:
         UserError: it cannot be read, is transparent (see `read_rgb`) or too small; names it.
     """
-    from pennet.data.duplicates import fingerprint
+    from pennet.data.preparing.duplicates import fingerprint
 
     picture = read_rgb(io.BytesIO(content), key)
     height, width = picture.shape[:2]

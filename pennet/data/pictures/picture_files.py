@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pennet.atomic import replacing
-from pennet.data.colour import to_srgb
+from pennet.data.pictures.colour import to_srgb
 from pennet.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _TOO_LONG = "MAX_TEXT"
 
 
 def read_rgb(file: Path | BinaryIO, name: str = "") -> Picture:
-    """Decodes a picture completely, as RGB in sRGB, whatever its mode and colour profile (`pennet.data.colour`).
+    """Decodes a picture completely, as RGB in sRGB, whatever its mode and colour profile (`pennet.data.pictures.colour`).
 
     Args:
         file: a path, or an open binary file.

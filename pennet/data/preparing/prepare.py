@@ -22,16 +22,16 @@ from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
 from pennet.atomic import replacing_folder, write_json, write_text
-from pennet.data.assembling import Chosen, choose, pixels_digest, write_shards
-from pennet.data.images import Resample
-from pennet.data.in_order import in_order, processes
-from pennet.data.parts import Parts
+from pennet.data.pictures.shards import SPLITS, Shards
+from pennet.data.preparing.assembling import Chosen, choose, pixels_digest, write_shards
+from pennet.data.preparing.in_order import in_order, processes
+from pennet.data.preparing.parts import Parts
+from pennet.data.preparing.storing import Stored, store
 from pennet.data.sets.spec import DataSet, Item, Source
 from pennet.data.sets.splits import Split
-from pennet.data.shards import SPLITS, Shards
-from pennet.data.storing import Stored, store
 from pennet.errors import UserError
 from pennet.extras import require
+from pennet.images import Resample
 
 REJECTED, LEFT_OUT, DIGESTS, CARD = "rejected.csv", "left_out.csv", "digests.json", "card.json"
 _BATCH_PICTURES, _BATCH_BYTES = 16, 1 << 20
@@ -56,7 +56,7 @@ def prepare(
     num_workers: int,
     partial_dir: Path,
 ) -> dict[str, int]:
-    """Writes shards and `index.parquet` (see `pennet.data.shards`) into `folder`, which appears whole or not at all.
+    """Writes shards and their index (see `pennet.data.pictures.shards`) into `folder`, which appears whole or not at all.
 
     Beside them: `rejected.csv` (key, reason), `left_out.csv` (key, like, distance, reason), `digests.json` (of each split:
     the sha256 of its pictures' shapes and pixels in order), `card.json`, and the source's notices.

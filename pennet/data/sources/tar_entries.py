@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
-from pennet.data.archive_entries import LINK, NO_FILE, Entries, Entry
+from pennet.data.sources.archive_entries import LINK, NO_FILE, Entries, Entry
 
 BLOCK_BYTES = 512
 """Tar's unit."""

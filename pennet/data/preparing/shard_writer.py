@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 from urllib.parse import quote, unquote
 
-from pennet.data.shards import shard_name
+from pennet.data.pictures.shards import shard_name
 
 HASHED = "="
 """Begins a member's name that is no key; an escaped key never holds it."""

@@ -27,8 +27,8 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from pennet.atomic import replacing
-from pennet.data.formats import HEAD_BYTES, is_web_page
-from pennet.data.partial import CHUNK_BYTES, Kind, Origin, Partial, Remote, is_kind, kept
+from pennet.data.sources.formats import HEAD_BYTES, is_web_page
+from pennet.data.sources.partial import CHUNK_BYTES, Kind, Origin, Partial, Remote, is_kind, kept
 from pennet.errors import TransientError, UserError
 
 __all__ = ["Remote", "fetch", "fetch_remote"]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from pennet.data.archives import members
-from pennet.data.download import Remote, fetch_remote
 from pennet.data.sets import hub
 from pennet.data.sets.card import bytes_text
 from pennet.data.sets.spec import Archive, DataSet, PaperLists
 from pennet.data.sets.splits import fetch_lists
+from pennet.data.sources.archives import members
+from pennet.data.sources.download import Remote, fetch_remote
 from pennet.errors import UserError
 
 LISTS = "paper-lists.zip"

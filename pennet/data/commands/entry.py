@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pennet.config import NAME_PATTERN
-from pennet.data.search import shown
+from pennet.data.sources.search import shown
 from pennet.errors import UserError
 
 _SOURCE = """\

@@ -14,7 +14,7 @@ from math import comb, log2
 import numpy as np
 from numpy.typing import NDArray
 
-from pennet.data.picture_files import Picture
+from pennet.data.pictures.picture_files import Picture
 
 Fingerprints = NDArray[np.uint64]
 """(N,)"""

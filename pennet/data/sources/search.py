@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from pennet.data.picture_files import SUFFIXES
+from pennet.data.pictures.picture_files import SUFFIXES
 from pennet.errors import UserError
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
@@ -25,7 +25,7 @@ class Found:
     """What lies in a folder and its subfolders, each list sorted."""
 
     pictures: list[Path] = field(default_factory=list)
-    """Files with a suffix of `pennet.data.picture_files.SUFFIXES`; the files may still be broken."""
+    """Files with a suffix of `pennet.data.pictures.picture_files.SUFFIXES`; the files may still be broken."""
     masks: list[Path] = field(default_factory=list)
     """`NAME_mask.png` beside a picture NAME: where its hole is, and no photo (`masks_beside`)."""
     others: list[Path] = field(default_factory=list)

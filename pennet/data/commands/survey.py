@@ -13,14 +13,14 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from pennet.data import archives
-from pennet.data.entry import Entry
-from pennet.data.picture_files import size_px
-from pennet.data.search import Found, find_pictures, masks_beside, shown
+from pennet.data.commands.entry import Entry
+from pennet.data.pictures.picture_files import size_px
 from pennet.data.sets.card import bytes_text
 from pennet.data.sets.folder import FOLDER, places_of
 from pennet.data.sets.spec import Place, Source, is_picture
 from pennet.data.sets.splits import assign
+from pennet.data.sources import archives
+from pennet.data.sources.search import Found, find_pictures, masks_beside, shown
 from pennet.errors import UserError
 
 SIZES_PX = (64, 128, 256)
@@ -151,7 +151,7 @@ def _of_archive(path: Path, found: Found) -> Files:
 
 
 def _links(folder: Path, found: Found) -> Iterator[tuple[Path, str]]:
-    """What data set `folder` refuses; see `pennet.data.archives`."""
+    """What data set `folder` refuses; see `pennet.data.sources.archives`."""
     for path in [*found.pictures, *found.links]:
         if path.is_symlink() and (path.is_dir() or is_picture(path.name)):
             yield path.relative_to(folder), "the folder itself there" if path.is_dir() else "the file itself there"

@@ -61,8 +61,8 @@ def download(
     revision: Annotated[str | None, typer.Option(help="hub only: the commit, 40 hexadecimal digits.")] = None,
 ) -> None:
     """Download the archives of a data set and the lists of the paper's split; go on where an earlier try was cut."""
-    from pennet.data.obtain import obtain
     from pennet.data.sets import find, hub
+    from pennet.data.sources.obtain import obtain
 
     try:
         data_set = find(name)
@@ -92,10 +92,10 @@ def verify(
     val_ratio: Annotated[float, typer.Option(help="Share of the training pictures that is kept for validation.")] = 0.05,
 ) -> None:
     """Check that archives are this data set and whole, decode every picture, and say how they are divided."""
-    from pennet.data.search import find_pictures
     from pennet.data.sets import find
     from pennet.data.sets.folder import FOLDER
     from pennet.data.sets.splits import assign
+    from pennet.data.sources.search import find_pictures
 
     try:
         data_set = find(name)
@@ -130,8 +130,8 @@ def init(
 ) -> None:
     """Look at your own pictures, and say what params.yaml needs to train on them: nothing is copied or packed."""
     from pennet.atomic import write_text
-    from pennet.data.entry import Entry
-    from pennet.data.survey import describe, survey
+    from pennet.data.commands.entry import Entry
+    from pennet.data.commands.survey import describe, survey
 
     try:
         root = write.parent.resolve() if write else Path.cwd()
@@ -159,8 +159,8 @@ def stats(path: Annotated[Path, typer.Argument(help="A prepared data set: data/p
     from rich.console import Console
     from rich.table import Table
 
+    from pennet.data.commands.statistics import QUANTILES, card_facts, of_splits, reasons
     from pennet.data.sets.card import bytes_text
-    from pennet.data.statistics import QUANTILES, card_facts, of_splits, reasons
 
     try:
         splits, facts = of_splits(path), card_facts(path)
@@ -192,8 +192,8 @@ def show(
     """Draw a sheet of pictures as they were prepared."""
     import numpy as np
 
-    from pennet.data.picture_files import save_png
-    from pennet.data.shards import Shards
+    from pennet.data.pictures.picture_files import save_png
+    from pennet.data.pictures.shards import Shards
     from pennet.pictures import contact_sheet
 
     try:
@@ -213,7 +213,7 @@ def _undecodable(source: Source, name: str) -> list[str]:
     """The pictures that cannot be read, each with its reason."""
     from tqdm import tqdm
 
-    from pennet.data.picture_files import read_rgb
+    from pennet.data.pictures.picture_files import read_rgb
 
     bad = []
     for item in tqdm(source.items(), total=len(source.places), desc=f"verify {name}", unit="image"):
@@ -226,7 +226,7 @@ def _undecodable(source: Source, name: str) -> list[str]:
 
 def _to_verify(data_set: DataSet, folder: Path) -> list[str]:
     """The arguments that `verify` takes after the name."""
-    from pennet.data.obtain import LISTS
+    from pennet.data.sources.obtain import LISTS
 
     files = [str(folder / archive.file) for archive in data_set.archives] or [str(folder)]
     return [*files, *(["--lists", str(folder / LISTS)] if data_set.paper else [])]

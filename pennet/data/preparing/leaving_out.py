@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pennet.data.shards import SPLITS
+from pennet.data.pictures.shards import SPLITS
 
 TRAIN, VAL, TEST = (SPLITS.index(split) for split in ("train", "val", "test"))
 KEPT = -1
@@ -31,7 +31,7 @@ def leave_out(fingerprints: NDArray[np.uint64], splits: NDArray[np.int8], max_bi
         splits: (N,) of each picture, as its place in `SPLITS`.
         max_bits: fingerprints of look-alikes differ in at most so many bits.
     """
-    from pennet.data.duplicates import look_alikes
+    from pennet.data.preparing.duplicates import look_alikes
 
     # Pairs name only the first picture of equal fingerprints, so look-alikes are looked up by fingerprint.
     values, value_of = np.unique(fingerprints, return_inverse=True)

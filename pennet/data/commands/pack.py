@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pennet.atomic import replacing
-from pennet.data.manifest import COLUMNS, MANIFEST
-from pennet.data.picture_files import SUFFIXES, read_rgb
-from pennet.data.search import find_pictures
+from pennet.data.pictures.picture_files import SUFFIXES, read_rgb
+from pennet.data.sources.manifest import COLUMNS, MANIFEST
+from pennet.data.sources.search import find_pictures
 from pennet.errors import UserError
 
 LONGEST_NAME_BYTES = 150

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pennet.data.in_order import in_order
-from pennet.data.leaving_out import KEPT, leave_out
-from pennet.data.parts import Parts
-from pennet.data.picture_files import Picture
+from pennet.data.pictures.picture_files import Picture
+from pennet.data.pictures.shards import COLUMNS, INDEX, SPLITS
+from pennet.data.preparing.in_order import in_order
+from pennet.data.preparing.leaving_out import KEPT, leave_out
+from pennet.data.preparing.parts import Parts
+from pennet.data.preparing.shard_writer import ShardWriter
 from pennet.data.sets.splits import Split
-from pennet.data.shard_writer import ShardWriter
-from pennet.data.shards import COLUMNS, INDEX, SPLITS
 from pennet.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Chosen:
     """What goes into the shards."""
 
     rows: Table
-    """As in `pennet.data.parts.schema`, in the order of the shards."""
+    """As in `pennet.data.preparing.parts.schema`, in the order of the shards."""
     splits: NDArray[np.int8]
     """Of the rows, as places in `SPLITS`; ascending."""
     left_out: list[tuple[str, str, int, str]]
@@ -53,7 +53,7 @@ def choose(stored: Table, split: Split, max_look_alike_bits: int) -> Chosen:
     """Orders pictures by their splits, without those that have to go.
 
     Args:
-        stored: rows of `pennet.data.parts.schema`, none of them rejected, in the order of the source.
+        stored: rows of `pennet.data.preparing.parts.schema`, none of them rejected, in the order of the source.
         split: where they go.
         max_look_alike_bits: as in `leave_out`.
 

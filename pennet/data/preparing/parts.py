@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pennet.atomic import replacing, write_json
+from pennet.data.preparing.storing import Stored
 from pennet.data.sets.spec import Item
-from pennet.data.storing import Stored
 
 if TYPE_CHECKING:
     from pyarrow import Schema, Table

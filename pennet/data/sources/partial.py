@@ -16,7 +16,7 @@ from typing import Literal, Self, get_args
 from tqdm import tqdm
 
 from pennet.atomic import replacing, write_json
-from pennet.data.formats import compression, is_tar, is_zip
+from pennet.data.sources.formats import compression, is_tar, is_zip
 from pennet.errors import TransientError, UserError
 
 CHUNK_BYTES = 1 << 20
@@ -267,7 +267,7 @@ def _alone(path: Path, name: str) -> Iterator[None]:
 
 
 def is_kind(head: bytes, kind: Kind) -> bool:
-    """Whether a file of this kind may begin like that (`pennet.data.formats`)."""
+    """Whether a file of this kind may begin like that (`pennet.data.sources.formats`)."""
     return kind == "any" or (is_zip(head) if kind == "zip" else is_tar(head) or bool(compression(head)))
 
 

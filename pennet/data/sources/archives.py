@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from pennet.data.archive_entries import LINK, NO_FILE, Entries, Entry
-from pennet.data.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip
-from pennet.data.tar_entries import tar_entries
+from pennet.data.sources.archive_entries import LINK, NO_FILE, Entries, Entry
+from pennet.data.sources.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip
+from pennet.data.sources.tar_entries import tar_entries
 from pennet.errors import UserError
 from pennet.extras import require
 
