@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pennet.mask_sets.store import StoredMasks
     from pennet.masks.mask import Mask
 
-Filled: TypeAlias = Iterable[tuple[str, Any, Any, Any]]
+Filled: TypeAlias = "Iterable[tuple[str, NDArray[np.uint8], Mask, NDArray[np.uint8]]]"
 """Of each picture the name, the image, the mask and the prediction."""
 Sources: TypeAlias = Iterable[tuple[str, Any]]
 """Of some pictures the name and where each pixel came from."""
@@ -83,8 +83,8 @@ def write_outputs(folder: Path, filled: Mapping[str, tuple[Filled, Sources]]) ->
         for protocol, (predictions, sources) in filled.items():
             for name, image, mask, prediction in predictions:
                 save_png(fresh / protocol / "prediction" / f"{name}.png", prediction)
-                composite: NDArray[np.uint8] = np.where(mask[..., None] > 0, prediction, image)
-                save_png(fresh / protocol / "composite" / f"{name}.png", composite)
+                painted = fresh / protocol / "composite" / f"{name}.png"
+                save_png(painted, np.where(mask[..., None] > 0, prediction, image))
             for name, places in sources:
                 path = fresh / protocol / layout.SOURCES / f"{name}.npy"
                 path.parent.mkdir(parents=True, exist_ok=True)  # names may hold folders

@@ -1,1 +1,0 @@
-"""Masks of a whole test set: from files, and on the disk. Apart from `pennet.masks`, because no training runs any of it."""
