@@ -81,8 +81,8 @@ class Shards(Sequence[Picture]):
     def __getitem__(self, index: SupportsIndex) -> Picture:  # type: ignore[override]  # no slices: they would not be lazy
         content = self.content(index)
         try:
-            # torchvision and OpenCV take 0.95 and 0.9 times as long for a JPEG of 256 px, 0.8 and 0.7 for a PNG of 64 px, but
-            # give the same pixels only where they bring the same libjpeg, and are not always there.
+            # torchvision and OpenCV take 0.95 and 0.9 times as long for a JPEG of 256 px, 0.8 and 0.7 for a PNG of 64 px.
+            # They give the same pixels only where they bring the same libjpeg, and are not always there.
             return np.array(Image.open(io.BytesIO(content)))
         except Exception as error:  # on broken files decoders stumble in any way, not only as Pillow documents
             raise UserError(f"{self._where(index)} is damaged ({error}); {_REMEDY}") from error
