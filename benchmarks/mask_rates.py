@@ -3,7 +3,8 @@
     python -m benchmarks.mask_rates
     python -m benchmarks.mask_rates --size 512 --kinds irregular many_sizes
 
-One core, from drawing numbers to the finished mask; the best of several rounds, because whatever else runs only slows it.
+From drawing numbers to the finished mask, by the second of CPU time of one core, so that other processes matter little; the
+best of several rounds, because they still share its caches.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ def rate(name: str, side_px: int, rounds: int) -> float:
     """Masks a second of a kind, of the best round; each round draws the same masks."""
     draw, best, num_masks = mask_function(name), 0.0, 1
     while rounds:
-        start = time.perf_counter()
+        start = time.process_time()
         for seed in range(num_masks):
             draw(np.random.default_rng(seed), side_px, side_px)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         if seconds < ROUND_SECONDS / 2:  # too short to be told from noise
             num_masks *= 2
             continue
