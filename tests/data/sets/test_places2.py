@@ -7,6 +7,7 @@ import pytest
 
 from pennet.data.sets import places2
 from pennet.data.sets.places2 import PLACES2
+from pennet.data.sets.spec import Remembered
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import JPEG, jpeg, write_tar
 
@@ -97,3 +98,11 @@ def test_of_a_picture_little_more_than_its_name_is_kept(tmp_path: Path, monkeypa
     assert kept < 20 * len(names) and peak < 100 * len(names)
     assert {name: place.key for name, place in source.places.items()} == {name: name for name in names[:-2]}
     assert all(place.key is name for name, place in source.places.items())
+
+
+def test_remembered_texts_are_those_that_came() -> None:
+    texts = [f"a/{number}.jpg" for number in range(1000)]
+    remembered = Remembered(texts[:500])
+    assert [text in remembered for text in texts] == [True] * 500 + [False] * 500
+    assert remembered.all_differ and not Remembered([*texts, "a/7.jpg"]).all_differ
+    assert "" not in Remembered([])

@@ -202,13 +202,3 @@ def test_an_empty_split_is_named() -> None:
         assign(FOLDER, source({"a": "scene", "b": "scene"}), None, seed=1, test_ratio=1e-9, val_ratio=0)
     with pytest.raises(UserError, match="leave the val split empty"):
         assign(FOLDER, source(alone(list("abcdefgh"))), None, seed=3, test_ratio=0.4, val_ratio=1e-9)
-
-
-def test_remembered_texts_are_those_that_came() -> None:
-    from pennet.data.sets.spec import Remembered
-
-    texts = [f"a/{number}.jpg" for number in range(1000)]
-    remembered = Remembered(texts[:500])
-    assert [text in remembered for text in texts] == [True] * 500 + [False] * 500
-    assert remembered.all_differ and not Remembered([*texts, "a/7.jpg"]).all_differ
-    assert "" not in Remembered([])
