@@ -14,7 +14,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from pennet.cli import app
-from pennet.data.commands.statistics import Reason, of_splits, reasons
+from pennet.data.commands.statistics import Reason, card_facts, of_splits, reasons
 from pennet.data.pictures.picture_files import read_rgb
 from pennet.errors import UserError
 
@@ -53,7 +53,9 @@ def prepared(tmp_path: Path) -> Path:
         lines = [(f"a/{i}.jpg", f"a/{i}.jpg: {i}x1,000 px is smaller than 64 px; leave it out") for i in (30, 9)]
         csv.writer(file).writerows([("key", "reason"), *lines, ("b.png", "b.png: has transparency; flatten it")])
     (folder / "left_out.csv").write_text("key,like,distance,reason\nc.jpg,d.jpg,1,looks like test picture d.jpg\n")
-    (folder / "card.json").write_text(json.dumps({"split_origin": "seeded", "num_images": COUNTS, "size_px": SIDE}))
+    (folder / "card.json").write_text(
+        json.dumps({"split_origin": "seeded", "num_images": COUNTS, "size_px": SIDE, "page": "", "bib": "@x{\n}"})
+    )
     return folder
 
 
@@ -87,6 +89,10 @@ def test_stats_prints_all_of_it(prepared: Path) -> None:
         "149",
     ):
         assert said in result.output, said
+
+
+def test_facts_are_those_that_take_a_line(prepared: Path) -> None:
+    assert card_facts(prepared) == {"split_origin": "seeded", "size_px": SIDE}
 
 
 def test_stats_of_something_else_is_one_message(prepared: Path, tmp_path: Path) -> None:

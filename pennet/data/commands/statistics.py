@@ -95,7 +95,7 @@ def reasons(file: Path) -> list[Reason]:
 
 
 def card_facts(folder: Path) -> dict[str, Any]:
-    """What `card.json` says in single values; empty if there is none.
+    """What `card.json` says in a line each; empty if there is none.
 
     Raises:
         UserError: it is no JSON.
@@ -107,4 +107,8 @@ def card_facts(folder: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: no JSON ({error}); prepare the data set again") from error
-    return {key: value for key, value in values.items() if not isinstance(value, dict | list)}
+    return {key: value for key, value in values.items() if not isinstance(value, dict | list) and _in_a_line(value)}
+
+
+def _in_a_line(value: object) -> bool:
+    return value is not None and len(str(value).splitlines()) == 1

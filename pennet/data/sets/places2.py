@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pennet.data.sets.spec import Archive, DataSet, Place, Source, archive_source, check_complete, listing, not_this_set
+from pennet.data.sets.spec import (
+    Archive,
+    DataSet,
+    Place,
+    PlacesByName,
+    Remembered,
+    Source,
+    archive_source,
+    check_complete,
+    listing,
+    not_this_set,
+)
 from pennet.data.sources.archives import stream
 from pennet.data.sources.download import Remote
 from pennet.errors import UserError
@@ -19,20 +31,25 @@ _REMEDY = "give the train and val tars and filelist_places365-standard.tar, whol
 
 def read(paths: Sequence[Path]) -> Source:
     members = listing(paths)
-    places, listed = {}, {"train": set[str](), "test": set[str]()}
-    for name in members:
-        if match := _TRAIN.search(name):
-            places[name] = Place(match[1] + match[2], match[1] + match[2], "train")
-            listed["train"].add(match[2])
-        elif match := _VAL.search(name):
-            key = f"{match[1]}/{match[2]}"
-            places[name] = Place(key, key, "test")
-            listed["test"].add(match[2])
+    places = PlacesByName(members, _place)
     if not places:
         raise not_this_set(PLACES2.title, members, "data_256/a/airfield/00000001.jpg", {})
-    for split, found in listed.items():
+    for split, pattern in (("train", _TRAIN), ("test", _VAL)):
+        found = Remembered(match[2] for match in map(pattern.search, members) if match)
         check_complete(f"{PLACES2.title}, {split}", found, _listed(members, LISTS[split]), _REMEDY)
     return archive_source(members, places, own_split="the data set's own train and validation images")
+
+
+def _place(name: str) -> Place | None:
+    """The key is the path from the folder of the set on; it is the same text where nothing comes before that folder."""
+    if match := _TRAIN.search(name):
+        key, split = match[1] + match[2], "train"
+    elif match := _VAL.search(name):
+        key, split = f"{match[1]}/{match[2]}", "test"
+    else:
+        return None
+    key = name if key == name else key  # whoever keeps keys keeps no second text
+    return Place(key, key, split)
 
 
 def _listed(members: Mapping[str, Path], file: str) -> Iterator[str]:
@@ -40,7 +57,7 @@ def _listed(members: Mapping[str, Path], file: str) -> Iterator[str]:
     for name, path in members.items():
         if name.rpartition("/")[2] == file:
             content = next(content for _, content in stream(path, {name}.__contains__))
-            return (line.split()[0] for line in content.decode().splitlines() if line.strip())
+            return (line.split()[0] for line in io.TextIOWrapper(io.BytesIO(content), "utf-8") if line.strip())
     raise UserError(f"{PLACES2.title}: {file} is missing; {_REMEDY}")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from pennet.data.pictures.picture_files import SUFFIXES
 from pennet.data.sources import archives
@@ -38,6 +39,47 @@ class Place:
     key: str
     group: str
     split: str | None = None
+
+
+class PlacesByName(Mapping[str, Place]):
+    """Places that a function tells from the names, so that of millions of pictures nothing but the names is kept.
+
+    Args:
+        names: of all files; their order is that of the pictures.
+        place_of: the place of a picture, None for a file that is none.
+    """
+
+    def __init__(self, names: Collection[str], place_of: Callable[[str], Place | None]) -> None:
+        self._names, self._place_of = names, place_of
+        self._count = sum(1 for _ in self)
+
+    def __getitem__(self, name: str) -> Place:
+        place = self._place_of(name) if name in self._names else None
+        if place is None:
+            raise KeyError(name)
+        return place
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if self._place_of(name) is not None)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class Remembered(Container[str]):
+    """Which texts there were, in 8 bytes each: two of 2 million are taken for one another once in 10 million times."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._hashes = np.sort(np.fromiter(map(hash, texts), np.int64))
+
+    def __contains__(self, text: object) -> bool:
+        place = int(self._hashes.searchsorted(hash(text)))
+        return place < len(self._hashes) and int(self._hashes[place]) == hash(text)
+
+    @property
+    def all_differ(self) -> bool:
+        """False also where two of them are taken for one another."""
+        return bool(np.all(self._hashes[1:] != self._hashes[:-1]))
 
 
 @dataclass(frozen=True)
@@ -167,21 +209,25 @@ def archive_source(
     Raises:
         UserError: two files would have one key; names both.
     """
+    _check_keys(places)
+    paths = dict.fromkeys(members[name] for name in places)
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        for path in paths:
+            for member, content in archives.stream(path, lambda name: members.get(name) == path and name in places):  # noqa: B023
+                yield member.name, content
+
+    return Source(places, contents, own_split, caveat)
+
+
+def _check_keys(places: Mapping[str, Place]) -> None:
+    if Remembered(place.key for place in places.values()).all_differ:
+        return
     name_of: dict[str, str] = {}
     for name, place in places.items():
         other = name_of.setdefault(place.key, name)
         if other != name:
             raise UserError(f"{other!r} and {name!r} would both be {place.key}; remove one")
-    wanted: dict[Path, set[str]] = defaultdict(set)
-    for name in places:
-        wanted[members[name]].add(name)
-
-    def contents() -> Iterator[tuple[str, bytes]]:
-        for path, inside in wanted.items():
-            for member, content in archives.stream(path, inside.__contains__):
-                yield member.name, content
-
-    return Source(places, contents, own_split, caveat)
 
 
 def is_picture(name: str) -> bool:
@@ -189,12 +235,14 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def check_complete(title: str, found: Collection[str], expected: Iterable[str], remedy: str) -> None:
+def check_complete(title: str, found: Container[str], expected: Iterable[str], remedy: str) -> None:
     """Raises UserError where keys are missing: how many of how many, the first few of them, and the remedy."""
-    expected = list(expected)
-    missing = [key for key in expected if key not in found]
+    count, missing = 0, []
+    for count, key in enumerate(expected, start=1):  # noqa: B007, there may be millions
+        if key not in found:
+            missing.append(key)
     if missing:
-        counted = f"{len(missing):,} of {len(expected):,} pictures are missing"
+        counted = f"{len(missing):,} of {count:,} pictures are missing"
         raise UserError(f"{title}: {counted}: {a_few(missing)}; {remedy}")
 
 

@@ -1,10 +1,13 @@
 """Places2 against tars in the owners' layout: repeated basenames, two levels of classes, grey pictures, lists."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from pennet.data.sets import places2
 from pennet.data.sets.places2 import PLACES2
+from pennet.data.sets.spec import Remembered
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import JPEG, jpeg, write_tar
 
@@ -73,3 +76,33 @@ def test_the_lists_must_be_there(tmp_path: Path) -> None:
 def test_another_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no file such as data_256/a/airfield/00000001\.jpg, but base/cmp_b0001\.jpg"):
         PLACES2.read([write_tar(tmp_path / "facade.tar", {"base/cmp_b0001.jpg": JPEG})])
+
+
+def test_of_a_picture_little_more_than_its_name_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.8 million of them: 100 bytes each are 180 MB."""
+    train = [f"/{chr(97 + number % 26)}/class/{number:08d}.jpg" for number in range(20_000)]
+    val = [f"Places365_val_{number:08d}.jpg" for number in range(1_000)]
+    lists = {"places365_train_standard.txt": train, "places365_val.txt": val}
+    contents = {name: "".join(f"{line} 0\n" for line in lines).encode() for name, lines in lists.items()}
+    tar = write_tar(tmp_path / "lists.tar", contents)
+    names = [f"data_256{name}" for name in train] + [f"val_256/{name}" for name in val] + list(lists)
+    members = dict.fromkeys(names, tar)
+    monkeypatch.setattr(places2, "listing", lambda _: members)
+    tracemalloc.start()
+    try:
+        source = PLACES2.read([tar])
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(source.places) == len(names) - 2
+    assert kept < 20 * len(names) and peak < 100 * len(names)
+    assert {name: place.key for name, place in source.places.items()} == {name: name for name in names[:-2]}
+    assert all(place.key is name for name, place in source.places.items())
+
+
+def test_remembered_texts_are_those_that_came() -> None:
+    texts = [f"a/{number}.jpg" for number in range(1000)]
+    remembered = Remembered(texts[:500])
+    assert [text in remembered for text in texts] == [True] * 500 + [False] * 500
+    assert remembered.all_differ and not Remembered([*texts, "a/7.jpg"]).all_differ
+    assert "" not in Remembered([])
