@@ -21,6 +21,7 @@ from pennet.generator_files import load_generator
 from pennet.inference import predict
 from pennet.models import attention
 from pennet.models.pennet import PENNet
+from pipelines.outputs import protocols, test_set
 
 
 def mixed_patches(generator: PENNet, images: np.ndarray, masks: np.ndarray) -> list[tuple[float, float]]:
@@ -61,8 +62,8 @@ def main() -> None:
     arguments = parser.parse_args()
     generator = load_generator(arguments.model)
     assert isinstance(generator, PENNet), f"{arguments.model} is no PEN-Net"
-    images = np.load(Path("data/prepared") / arguments.dataset / "test.npy")
-    masks = np.load(Path("data/masks") / arguments.dataset / "test.npy")
+    _, *pictures = test_set(arguments.dataset, protocols(arguments.dataset)[0])
+    images, masks = (np.stack([part[i] for i in range(len(part))]) for part in pictures)
     for level, (mixed, known) in enumerate(mixed_patches(generator, images, masks)):
         print(f"attention {level + 1} from the deepest: mixes {mixed:.1f} of {known:.0f} patches")
 
