@@ -271,3 +271,11 @@ def test_what_is_read_is_what_was_written(values: dict[str, Any]) -> None:
 def test_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_protocols_are_named_each_once_and_the_old_key_is_known(values: dict[str, Any]) -> None:
+    for wrong, why in (([], "names no kind of mask"), (["centre", "centre"], "names one twice")):
+        values["masks"]["protocols"] = wrong
+        assert any(found.startswith("masks.protocols: ") and why in found for found in problems(values))
+    values["masks"] = {"protocol": "centre", "seed": 7}
+    assert "masks.protocol: unknown key; it is called protocols now" in problems(values)
