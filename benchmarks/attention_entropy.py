@@ -21,7 +21,7 @@ from pennet.images import to_float
 from pennet.inference import predict
 from pennet.models import attention
 from pennet.models.pennet import PENNet
-from pipelines.outputs import test_set
+from pipelines.outputs import protocols, test_set
 
 
 def mixed_patches(generator: PENNet, images: np.ndarray, masks: np.ndarray) -> list[tuple[float, float]]:
@@ -62,8 +62,8 @@ def main() -> None:
     arguments = parser.parse_args()
     generator = load_generator(arguments.model)
     assert isinstance(generator, PENNet), f"{arguments.model} is no PEN-Net"
-    _, *pictures = test_set(arguments.dataset)
-    images, masks = (np.stack([*part]) for part in pictures)
+    _, *pictures = test_set(arguments.dataset, protocols(arguments.dataset)[0])
+    images, masks = (np.stack([part[i] for i in range(len(part))]) for part in pictures)
     for level, (mixed, known) in enumerate(mixed_patches(generator, images, masks)):
         print(f"attention {level + 1} from the deepest: mixes {mixed:.1f} of {known:.0f} patches")
 

@@ -27,7 +27,7 @@ from pennet.metrics.lpips import LPIPS
 from pennet.metrics.pixel import L1_HOLE, PSNR
 from pennet.metrics.scoring import Measure, Pairs, score_images
 from pennet.seeding import apply_runtime, seed_everything
-from pipelines.outputs import test_set
+from pipelines.outputs import protocols, test_set
 from pipelines.params import load_params
 
 METRICS = (L1_HOLE, PSNR, LPIPS.of("alex"))
@@ -76,8 +76,8 @@ def main() -> None:
     parser.add_argument("--sharpness", type=float, nargs="+", default=SHARPNESS)
     arguments = parser.parse_args()
     try:
-        _, *pictures = test_set(arguments.dataset)
-        images, masks = (np.stack([*part]) for part in pictures)
+        _, *pictures = test_set(arguments.dataset, protocols(arguments.dataset)[0])
+        images, masks = (np.stack([part[i] for i in range(len(part))]) for part in pictures)
         apply_runtime(load_params().runtime)
         generator = load_generator(arguments.model) if arguments.model else untrained(arguments.recipe, images.shape[1])
         print("| softmax scale | " + " | ".join(m.key for m in METRICS) + " |\n| ---: | ---: | ---: | ---: |")

@@ -307,3 +307,11 @@ def test_overrides_that_cannot_be_are_named(
 def test_every_data_set_needs_its_overrides(values: dict[str, Any]) -> None:
     values["overrides"] = {}
     assert "datasets: ['terrain'] names 'terrain', which is not an entry of overrides ()" in problems(values)
+
+
+def test_protocols_are_named_each_once_and_the_old_key_is_known(values: dict[str, Any]) -> None:
+    for wrong, why in (([], "names no kind of mask"), (["centre", "centre"], "names one twice")):
+        values["masks"]["protocols"] = wrong
+        assert any(found.startswith("masks.protocols: ") and why in found for found in problems(values))
+    values["masks"] = {"protocol": "centre", "seed": 7}
+    assert "masks.protocol: unknown key; it is called protocols now" in problems(values)
