@@ -115,7 +115,7 @@ def test_pictures_are_those_of_the_training_and_the_validation_split(prepared: P
     for found, split in ((pictures.training, "train"), (pictures.validation, "val")):
         np.testing.assert_array_equal(found, [*Shards(prepared, split)])
     assert (len(pictures.training), len(pictures.validation)) == (7, 2)
-    with pytest.raises(UserError, match="damaged|cut short"):
+    with pytest.raises(UserError, match=r"damaged|cut short"):
         Shards(prepared, "test")[0]  # as the tests here take for granted
 
 

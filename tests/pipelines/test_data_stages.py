@@ -134,7 +134,7 @@ def test_rejected_pictures_that_are_allowed_are_listed_and_left_out(tmp_path: Pa
     assert set(rejected.index) == set(BAD)
     assert all(reason in rejected[name] for name, (_, reason) in BAD.items())
     assert card("mine")["num_rejected"] == len(BAD)
-    with pytest.raises(UserError, match="more than max_rejected_ratio 0.39"):
+    with pytest.raises(UserError, match=r"more than max_rejected_ratio 0\.39"):
         prepared(tmp_path, some(6) | bad(), max_rejected_ratio=0.39)
 
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import itertools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,13 +134,8 @@ def test_odd_file_names_pass_from_the_folder_of_photos_to_the_scores(tmp_path: P
     make_data()
     _, _, holes = outputs.test_set("mine", "centre")
     shards = [Shards(layout.prepared_dir("mine"), split) for split in ("train", "val", "test")]
-    images = dict(
-        zip(
-            names([key for of_split in shards for key in of_split.keys()]),
-            [image for of_split in shards for image in of_split],
-            strict=True,
-        )
-    )
+    keys = [key for of_split in shards for key in Shards.keys(of_split)]
+    images = dict(zip(names(keys), itertools.chain(*shards), strict=True))
     assert {name: image.max() for name, image in images.items()} == expected
     rows = [(name, image, holes[0], image) for name, image in images.items()]
     results = layout.filled_dir("mine", "mean", None, "centre")
