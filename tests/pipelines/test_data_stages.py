@@ -275,3 +275,23 @@ def test_masks_of_files_declared_the_wrong_way_round_are_refused(tmp_path: Path)
     with pytest.raises(UserError, match="the holes are white, so declare hole: white"):
         masks.run("mine", masks=small_masks("strips", files=own))
     assert not layout.masks_dir("mine").exists()
+
+
+def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, content in some(40).items():
+        (tmp_path / "photos" / name).write_bytes(content)
+    tested = []
+    for seed in (0, 0, 1):
+        source = small_source("photos", data_set="folder", split="seeded", seed=seed)
+        download.run("mine", source=source)
+        prepare.run("mine", source=source, prepare=small_prepare())
+        tested.append(keys("test"))
+        assert card("mine")["split_origin"] == f"seeded, {len(tested[-1])} test images of seed {seed}"
+        assert sum(len(keys(split)) for split in ("train", "val", "test")) == 40
+    assert tested[0] == tested[1] != tested[2]
+    masks.run("mine", masks=small_masks())
+    assert outputs.test_set("mine", "centre").names == [key.removesuffix(".png") for key in tested[2]]
+    (tmp_path / "photos" / "p0.png").unlink()
+    with pytest.raises(UserError, match="photos: has changed since it was downloaded"):
+        prepare.run("mine", source=source, prepare=small_prepare())
