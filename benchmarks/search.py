@@ -10,9 +10,8 @@ seed and the trial's number alone, so that more trials begin with the same ones;
 first, so that trial 3 of one has the same of it as trial 3 of another, unless one of them was drawn again. All trials share
 the seed of weights, data and masks.
 
-A trial learns from the first four fifths of the training split and is scored on its last fifth, with the kind of mask that
-the test has; the test split is not read. Pictures of a group that has pictures in both are left out of the learning, as
-groups are never in two splits either. The minutes are turned into steps by the pace of the trial's own first steps, as for
+A trial learns from the training split and is scored on the validation split, with the kind of mask that the test has; the
+test split is not read. The minutes are turned into steps by the pace of the trial's own first steps, as for
 `train.minutes`.
 
 The best trial has the lowest LPIPS of those whose L1 in the hole is at most 5 % above the lowest of all trials. The table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennet.config import TrainConfig
+from pennet.config import MasksConfig, PrepareConfig, SourceConfig, TrainConfig
 from pennet.config.ca import CAConfig
 from pennet.config.gntipt import GntIptConfig
 from pennet.config.pennet import PENNetConfig
@@ -66,6 +66,7 @@ def small_train(**changes: Any) -> TrainConfig:
         "flip": True,
         "quarter_turns": True,
         "colour_jitter": 0.1,
+        "shuffle_window_shards": 0,
         "log_every_steps": 1,
         "sample_every_steps": 2,
         "num_samples": 1,
@@ -115,3 +116,36 @@ def small_gntipt(**changes: Any) -> GntIptConfig:
         "lr_decay_factor": 0.5,
     }
     return GntIptConfig(**values | changes)
+
+
+def small_source(*archives: str, **changes: Any) -> SourceConfig:
+    """Archives with a manifest, unless it is said otherwise."""
+    values: dict[str, Any] = {
+        "data_set": "packed",
+        "archives": list(archives),
+        "sha256": [],
+        "revision": "",
+        "accept_licence": False,
+        "split": "paper_else_seeded",
+        "seed": 0,
+        "test_ratio": 0.3,
+        "val_ratio": 0.2,
+    }
+    return SourceConfig(**values | changes)
+
+
+def small_prepare(**changes: Any) -> PrepareConfig:
+    values: dict[str, Any] = {
+        "image_size_px": 32,
+        "resize_filter": "bilinear",
+        "shard_mb": 1,
+        "max_rejected_ratio": 0.0,
+        "max_look_alike_bits": 4,
+        "test_images": 0,
+        "contact_sheet_images": 4,
+    }
+    return PrepareConfig(**values | changes)
+
+
+def small_masks(*protocols: str, **changes: Any) -> MasksConfig:
+    return MasksConfig(**{"protocols": list(protocols or ["centre"]), "files": {}, "seed": 7} | changes)

@@ -1,10 +1,10 @@
-"""Prepared data of a test's own pictures, as stage `prepare` leaves it."""
+"""Prepared data and masks of a test's own pictures, as the stages leave them."""
 
 from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import Place, Source
 from pennet.data.sets.splits import Split
+from pennet.mask_sets.store import Entry, write_masks
+from pennet.masks.mask import Mask
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
@@ -43,3 +45,15 @@ def write_prepared(folder: Path, **splits: Mapping[str, NDArray[np.uint8]]) -> N
             num_workers=0,
             partial_dir=Path(partial) / "parts",
         )
+
+
+def write_test_masks(folder: Path, names: Sequence[str], **protocols: Sequence[Mask]) -> None:
+    """Writes a mask (S, S) for each name and protocol."""
+    write_masks(
+        folder,
+        [
+            Entry(name, protocol, mask, 7)
+            for protocol, masks in protocols.items()
+            for name, mask in zip(names, masks, strict=True)
+        ],
+    )

@@ -41,7 +41,7 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
     found = "\n".join(problems(values))
     assert "train.stepz: unknown key" in found
     assert "recipes.pennet.num_levels: missing" in found
-    assert "masks.protocols[0]: 'center' is not one of centre" in found
+    assert "names 'center', which is not a kind of mask or an entry of masks.files (centre" in found
     assert "train.batch_size: expected int, got '16' (str)" in found
     assert "inpaint.batch_size: 0 must be greater than 0" in found
     assert "runtime.cudnn_benchmark: True with runtime.deterministic: true would choose kernels anew" in found

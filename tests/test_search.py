@@ -14,39 +14,44 @@ import torch
 from benchmarks import search
 from benchmarks.search import Search, ranked, read_pictures
 from benchmarks.search_space import COMMON, SPACES, Candidate, OneOf, Times, candidates
-from pennet.config import MasksConfig, MethodConfig, RuntimeConfig
+from pennet.config import MethodConfig, RuntimeConfig
+from pennet.data.pictures.shards import Shards, shard_name
 from pennet.errors import UserError
 from pennet.methods import learned_methods
 from pennet.training.budget import steps_within
 from pennet.training.dataset import InpaintingDataset
+from pipelines import layout
 from pipelines.params import load_params
-from tests.configs import small_ca, small_gntipt, small_train
+from tests.configs import small_ca, small_gntipt, small_masks, small_train
+from tests.prepared import write_prepared
 from tests.project import ROOT
 
 SIDE = 32
-TRAINING, SHARED, HELD_OUT = 40, 90, 220
-"""Grey values of the toy's pictures: of training's own groups, of a group that is in both, of validation."""
+TRAINING, HELD_OUT, TEST = 40, 220, 90
+"""Grey values of the toy's pictures."""
+DATASET = "terrain"
 RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0, deterministic=False, tf32=False, cudnn_benchmark=False)
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Path:
-    """Ten pictures to train with: seven of groups of their own, one of a group of the two last. The test split is broken."""
-    folder = tmp_path / "data/prepared/terrain"
-    folder.mkdir(parents=True)
-    greys = [TRAINING] * 7 + [SHARED] + [HELD_OUT] * 2
-    noise = np.random.default_rng(0).integers(-10, 11, (len(greys), SIDE, SIDE, 3))
-    np.save(folder / "train.npy", (np.array(greys)[:, None, None, None] + noise).astype(np.uint8))
-    (folder / "test.npy").write_bytes(b"nobody may read this")
-    groups = [f"g{index}" for index in range(7)] + ["shared", "shared", "last"]
-    rows = [f"p{index},{group},train,{index}" for index, group in enumerate(groups)] + ["q,other,test,0"]
-    (folder / "manifest.csv").write_text("\n".join(["name,group,split,index", *rows]) + "\n")
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pictures to train with, to validate, and a test split that is broken; each other picture is another grey."""
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(-10, 11, (10, SIDE, SIDE, 3))
+    greys = [TRAINING] * 7 + [HELD_OUT] * 2 + [TEST]
+    pictures = {f"p{i}.png": (grey + noise[i]).astype(np.uint8) for i, grey in enumerate(greys)}
+    keys = list(pictures)
+    parts = {"train": keys[:7], "val": keys[7:9], "test": keys[9:]}
+    folder = layout.prepared_dir(DATASET)
+    write_prepared(folder, **{split: {key: pictures[key] for key in part} for split, part in parts.items()})
+    (shard,) = set(Shards(folder, "test").shard_of.tolist())
+    (folder / shard_name(shard)).write_bytes(b"nobody may read this")
     return folder
 
 
 def toy(prepared: Path, recipe: MethodConfig | None = None, **train: Any) -> Search:
     start = Candidate(recipe or small_gntipt(), small_train(**{"steps": 2, "colour_jitter": 0.0} | train))
-    return Search(start, read_pictures(prepared), MasksConfig("centre", 7), RUNTIME, seed=3)
+    return Search(start, read_pictures(DATASET), small_masks("centre"), RUNTIME, seed=3)
 
 
 @pytest.fixture
@@ -105,11 +110,13 @@ def test_what_the_configuration_refuses_is_drawn_again(monkeypatch: pytest.Monke
         candidates(start, 72, 0, 5)
 
 
-def test_validation_is_the_last_fifth_and_shares_no_group_with_training(prepared: Path) -> None:
-    pictures = read_pictures(prepared)
-    everything = np.load(prepared / "train.npy")
-    np.testing.assert_array_equal(pictures.validation, everything[8:])
-    np.testing.assert_array_equal(pictures.training, everything[:7])
+def test_pictures_are_those_of_the_training_and_the_validation_split(prepared: Path) -> None:
+    pictures = read_pictures(DATASET)
+    for found, split in ((pictures.training, "train"), (pictures.validation, "val")):
+        np.testing.assert_array_equal(found, [*Shards(prepared, split)])
+    assert (len(pictures.training), len(pictures.validation)) == (7, 2)
+    with pytest.raises(UserError, match=r"damaged|cut short"):
+        Shards(prepared, "test")[0]  # as the tests here take for granted
 
 
 @pytest.mark.parametrize("recipe", [small_gntipt(), small_ca()], ids=["gntipt", "ca"])
@@ -123,7 +130,7 @@ def test_scores_are_those_of_the_validation_pictures(prepared: Path, monkeypatch
     """Holes filled with black: the error is the pictures' own brightness."""
     monkeypatch.setattr(search, "inpaint", lambda _, image, mask: np.where(mask[..., None] > 0, np.uint8(0), image))
     (line,) = search.search(toy(prepared), 1, prepared / "found.jsonl")
-    hole = np.load(prepared / "train.npy")[8:, 8:24, 8:24] / 255.0
+    hole = read_pictures(DATASET).validation[:, 8:24, 8:24] / 255.0
     assert line["scores"]["l1_hole"] == pytest.approx(hole.mean())
     assert set(line["scores"]) == {"l1_hole", "psnr", "lpips_alex", "ms_ssim_2"}
 

@@ -19,9 +19,10 @@ from pennet.models.pennet import PENNet
 from pennet.source_figure import source_figure
 from pipelines import inpaint as inpaint_stage
 from pipelines import layout
-from pipelines.outputs import write_masks, write_outputs
+from pipelines.outputs import write_outputs
 from pipelines.params import load_params
 from pipelines.showcase import NUM_SHOWN, showcase
+from tests.prepared import write_prepared, write_test_masks
 from tests.project import ROOT
 
 RECIPES = load_params(ROOT / "params.yaml").recipes
@@ -164,12 +165,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     monkeypatch.chdir(tmp_path)
     image, mask = planted()
     images = np.stack([(image // (7 - i)).astype(np.uint8) for i in range(6)])
-    layout.prepared_dir("d").mkdir(parents=True)
-    np.save(layout.prepared_dir("d") / "test.npy", images)
     names = [f"{'more/' * (i % 3 == 0)}{i}" for i in range(6)]
-    rows = [f"test,{i},{name}" for i, name in enumerate(names)]
-    (layout.prepared_dir("d") / "manifest.csv").write_text("\n".join(["split,index,name", *rows]) + "\n")
-    write_masks("d", names, {"centre": [mask] * 6})
+    write_prepared(layout.prepared_dir("d"), test={f"{name}.png": image for name, image in zip(names, images, strict=True)})
+    write_test_masks(layout.masks_dir("d"), names, centre=[mask] * 6)
     return images
 
 

@@ -116,7 +116,7 @@ def test_real_archives_are_taken_whatever_they_are_called(
     [
         ((), {"sha256": SHA256}, "no urls"),
         (("a.zip",), {}, "a.zip: nothing says what it must be"),
-        (("a.zip",), {"kind": "rar"}, "kind 'rar': must be one of zip, tar, any"),
+        (("a.zip",), {"kind": "rar"}, "kind 'rar': must be one of zip, tar, archive, any"),
     ],
 )
 def test_file_that_cannot_be_known_is_refused(urls: tuple[str, ...], known: dict[str, object], message: str) -> None:

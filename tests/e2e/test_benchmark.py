@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from pennet.data.pictures.shards import Shards
 from pennet.metrics.report import read_reports
 from tests.project import change_params, run
 
@@ -220,9 +221,10 @@ def test_a_failing_stage_says_what_to_mend_and_keeps_the_old_data(project: Path)
     finally:
         (project / "params.yaml").write_text(before)
     assert result.returncode == 1
-    assert "prepare terrain: 281 of 281 images cannot be used; repair or remove them" in result.stderr
+    assert "prepare terrain: 281 of 281 pictures cannot be used, more than max_rejected_ratio 0" in result.stderr
     assert "Traceback" not in result.stderr
-    assert np.load(project / "data/prepared/terrain/test.npy").shape == (72, 48, 48, 3)
+    kept = Shards(project / "data/prepared/terrain", "test")
+    assert (len(kept), kept[71].shape) == (72, (48, 48, 3))
 
 
 @pytest.mark.parametrize("method", ["ca", "gntipt"])

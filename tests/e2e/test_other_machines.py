@@ -1,6 +1,5 @@
 """What git keeps of a comparison of classical methods has the same bytes on processors with other instructions."""
 
-import csv
 import io
 import os
 import shutil
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pipelines import layout
+from tests.prepared import write_prepared
 from tests.project import ROOT, make_project
 
 SIDE_PX, NUM_IMAGES = 64, 16
@@ -46,12 +46,8 @@ def _project(folder: Path) -> Path:
     with zipfile.ZipFile(ROOT / "data/embedded/terrain-256.zip") as archive:
         names = [n for n in archive.namelist() if n.endswith((".jpg", ".png"))][:NUM_IMAGES]
         opened = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
-    images = np.stack([np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)) for picture in opened])
-    (folder / layout.prepared_dir("terrain")).mkdir(parents=True)
-    np.save(folder / layout.prepared_dir("terrain") / "test.npy", images)
-    with (folder / layout.prepared_dir("terrain") / "manifest.csv").open("w", newline="") as file:
-        rows = [("test", i, f"{i:03}") for i in range(len(images))]
-        csv.writer(file).writerows([("split", "index", "name"), *rows])
+    images = [np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)) for picture in opened]
+    write_prepared(folder / layout.prepared_dir("terrain"), test={f"{i:03}.png": image for i, image in enumerate(images)})
     return folder
 
 

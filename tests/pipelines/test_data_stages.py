@@ -1,5 +1,8 @@
+"""Stages download, prepare and masks, one after the other, on archives with a manifest."""
+
 import hashlib
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -8,11 +11,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pennet.config import MasksConfig, PrepareConfig, SourceConfig
-from pipelines import download, masks, outputs, prepare
+from pennet.config import PrepareConfig, SourceConfig
+from pennet.config.sections import MaskFilesConfig
+from pennet.data.pictures.shards import Shards
+from pennet.errors import UserError
+from pipelines import download, layout, masks, outputs, prepare
+from pipelines.prepared import card
+from tests.configs import small_masks, small_prepare, small_source
 
-PREPARE = PrepareConfig(image_size_px=32, contact_sheet_images=4)
-MASKS = MasksConfig(protocols=["centre"], seed=7)
+SIDE = 32
 
 
 def png(seed: int, size: tuple[int, int] = (48, 40), mode: str = "RGB") -> bytes:
@@ -36,7 +43,7 @@ def make_archive(folder: Path, pictures: dict[str, bytes], checksums: dict[str, 
             checksum = (checksums or {}).get(name, hashlib.sha256(content).hexdigest())
             lines.append(f"{name},g{i},{'test' if i % 3 == 2 else 'train'},made,{checksum}")
         archive.writestr("manifest.csv", "\n".join(lines) + "\n")
-    return SourceConfig(archive=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    return small_source(str(path), sha256=[hashlib.sha256(path.read_bytes()).hexdigest()])
 
 
 @pytest.fixture(autouse=True)
@@ -44,77 +51,144 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def prepared(tmp_path: Path, pictures: dict[str, bytes], **more) -> pd.DataFrame:
-    download.run("mine", sources={"mine": make_archive(tmp_path, pictures, **more)})
-    prepare.run("mine", prepare=PREPARE)
-    return pd.read_csv("data/prepared/mine/manifest.csv")
+def prepared(
+    tmp_path: Path, pictures: dict[str, bytes], checksums: dict[str, str] | None = None, **changes: object
+) -> pd.DataFrame:
+    """The index of what the stages make of them."""
+    source = make_archive(tmp_path, pictures, checksums)
+    config: PrepareConfig = small_prepare(**changes)
+    download.run("mine", source=source)
+    prepare.run("mine", source=source, prepare=config)
+    return pd.read_parquet(layout.prepared_dir("mine") / "index.parquet")
+
+
+def some(count: int) -> dict[str, bytes]:
+    return {f"p{i}.png": png(i) for i in range(count)}
+
+
+def keys(split: str) -> list[str]:
+    return Shards(layout.prepared_dir("mine"), split).keys()
 
 
 def test_prepare_honours_the_split_and_keeps_the_order(tmp_path: Path) -> None:
-    manifest = prepared(tmp_path, {f"p{i}.png": png(i) for i in range(7)})
-    assert manifest["split"].tolist() == ["train", "train", "test", "train", "train", "test", "train"]
-    assert manifest["index"].tolist() == [0, 1, 0, 2, 3, 1, 4]
-    assert (manifest[["width_px", "height_px"]] == [48, 40]).all(axis=None)
-    train, test = (np.load(f"data/prepared/mine/{split}.npy") for split in ("train", "test"))
-    assert (train.shape, test.shape, train.dtype) == ((5, 32, 32, 3), (2, 32, 32, 3), np.uint8)
-    for row in manifest.itertuples():
-        square = Image.open(io.BytesIO(png(int(row.name[1:])))).crop((4, 0, 44, 40))
-        expected = np.array(square.resize((32, 32), Image.Resampling.BILINEAR))
-        assert np.array_equal((train if row.split == "train" else test)[row.index], expected)
+    index = prepared(tmp_path, some(7))
+    by_split = {split: keys(split) for split in ("train", "val", "test")}
+    assert index["key"].tolist() == [key for of_split in by_split.values() for key in of_split]
+    assert by_split["test"] == ["p2.png", "p5.png"]
+    assert sorted(by_split["train"] + by_split["val"]) == ["p0.png", "p1.png", "p3.png", "p4.png", "p6.png"]
+    assert all(of_split == sorted(of_split) for of_split in by_split.values())
+    assert all(by_split.values())
+    assert (index[["width_px", "height_px"]] == [48, 40]).all(axis=None)
+    for split in by_split:
+        shards = Shards(layout.prepared_dir("mine"), split)
+        for key, found in zip(by_split[split], shards, strict=True):
+            square = Image.open(io.BytesIO(png(int(key[1])))).crop((4, 0, 44, 40))
+            assert np.array_equal(found, np.array(square.resize((SIDE, SIDE), Image.Resampling.BILINEAR)))
+    assert card("mine")["split_origin"] == "the archive's own manifest"
 
 
 def test_prepare_keeps_the_licence_and_makes_contact_sheets(tmp_path: Path) -> None:
-    prepared(tmp_path, {f"p{i}.png": png(i) for i in range(3)})
-    assert Path("data/prepared/mine/LICENSE.txt").read_text() == "free"
-    for split in ("train", "test"):
-        assert Image.open(f"reports/mine/data/{split}.png").size[0] > 32
+    prepared(tmp_path, some(6))
+    assert (layout.prepared_dir("mine") / "LICENSE.txt").read_text() == "free"
+    for split in ("train", "val", "test"):
+        assert Image.open(f"reports/mine/data/{split}.png").size[0] > SIDE
 
 
 def test_prepare_makes_grey_pictures_rgb(tmp_path: Path) -> None:
-    prepared(tmp_path, {"a.png": png(0, mode="L"), "b.png": png(1), "c.png": png(2)})
-    grey = np.load("data/prepared/mine/train.npy")[0]
+    prepared(tmp_path, some(2) | {"c.png": png(2, mode="L")})
+    grey = Shards(layout.prepared_dir("mine"), "test")[0]
+    assert grey.shape == (SIDE, SIDE, 3)
     assert np.array_equal(grey[..., 0], grey[..., 2])
 
 
+BAD = {
+    "half.png": (png(11)[:200], "cannot be read"),
+    "text.png": (b"no picture", "cannot be read"),
+    "small.png": (png(12, (31, 64)), "31x64 px is smaller than 32 px"),
+    "clear.png": (png(13, mode="RGBA"), "has transparency"),
+}
+
+
+def bad() -> dict[str, bytes]:
+    return {name: content for name, (content, _) in BAD.items()}
+
+
 def test_prepare_names_every_bad_image_and_leaves_the_old_data(tmp_path: Path) -> None:
-    good = {f"p{i}.png": png(i) for i in range(3)}
-    prepared(tmp_path, good)
-    before = Path("data/prepared/mine/train.npy").read_bytes()
-    bad = {
-        "half.png": png(3)[:200],
-        "text.png": b"no picture",
-        "small.png": png(4, (31, 64)),
-        "clear.png": png(5, mode="RGBA"),
-        "other.png": png(6),
-    }
-    with pytest.raises(ValueError, match=r"^5 of 8 images cannot be used; repair or remove them:") as caught:
-        prepared(tmp_path, good | bad, checksums={"other.png": "0" * 64})
-    message = str(caught.value)
-    for part in (
-        "half.png: cannot be read",
-        "text.png: cannot be read",
-        "small.png: 31x64 px is smaller than 32 px",
-        "clear.png: has transparency",
-        "other.png: its sha256 is not the manifest's",
-    ):
-        assert part in message
-    assert Path("data/prepared/mine/train.npy").read_bytes() == before
+    prepared(tmp_path, some(6))
+    before = {path.name: path.read_bytes() for path in layout.prepared_dir("mine").iterdir()}
+    with pytest.raises(UserError, match=r"^4 of 10 pictures cannot be used, more than max_rejected_ratio 0;") as caught:
+        prepared(tmp_path, some(6) | bad())
+    for name, (_, reason) in BAD.items():
+        assert f"{name}: {reason}" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in layout.prepared_dir("mine").iterdir()} == before
     assert not list(Path("data/prepared").glob(".*"))
 
 
+def test_rejected_pictures_that_are_allowed_are_listed_and_left_out(tmp_path: Path) -> None:
+    prepared(tmp_path, some(6))
+    good = {split: keys(split) for split in ("train", "val", "test")}
+    index = prepared(tmp_path, some(6) | bad(), max_rejected_ratio=0.4)
+    assert {split: keys(split) for split in good} == good
+    assert set(index["key"]) == set(some(6))
+    rejected = pd.read_csv(layout.prepared_dir("mine") / "rejected.csv").set_index("key")["reason"]
+    assert set(rejected.index) == set(BAD)
+    assert all(reason in rejected[name] for name, (_, reason) in BAD.items())
+    assert card("mine")["num_rejected"] == len(BAD)
+    with pytest.raises(UserError, match=r"more than max_rejected_ratio 0\.39"):
+        prepared(tmp_path, some(6) | bad(), max_rejected_ratio=0.39)
+
+
+def test_a_picture_that_is_not_the_manifest_s_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"p1\.png: its sha256 is not the manifest's"):
+        prepared(tmp_path, some(6), checksums={"p1.png": "0" * 64})
+
+
 def test_prepare_refuses_an_empty_split(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the test split holds no image"):
-        prepared(tmp_path, {"a.png": png(0), "b.png": png(1)})
+    with pytest.raises(UserError, match=r"the val and test split empty|the test split empty"):
+        prepared(tmp_path, some(2))
 
 
-def test_download_refuses_another_archive_and_an_unknown_data_set(tmp_path: Path) -> None:
-    source = make_archive(tmp_path, {"a.png": png(0)})
-    Path(source.archive).write_bytes(b"cut")
-    with pytest.raises(ValueError, match=rf"{source.archive}: sha256 is .* expected {source.sha256}"):
-        download.run("mine", sources={"mine": source})
-    assert not Path("data/raw/mine/archive.zip").exists()
-    with pytest.raises(ValueError, match="no entry in sources; known are mine"):
-        download.run("yours", sources={"mine": source})
+def test_fewer_test_pictures_are_some_of_all_and_the_card_says_so(tmp_path: Path) -> None:
+    prepared(tmp_path, some(18))
+    everything, training = keys("test"), keys("train")
+    chosen = {}
+    for count in (2, 4):
+        prepared(tmp_path, some(18), test_images=count)
+        chosen[count] = keys("test")
+        assert card("mine")["split_origin"] == f"the archive's own manifest, {count} of 6 test images"
+        assert len(chosen[count]) == count
+        assert keys("train") == training  # those that are left out do not become training pictures
+    assert set(chosen[2]) < set(chosen[4]) < set(everything)
+    prepared(tmp_path, some(18), test_images=6)
+    assert keys("test") == everything
+    assert card("mine")["split_origin"] == "the archive's own manifest"
+
+
+def test_download_notes_what_came_and_where_it_is(tmp_path: Path) -> None:
+    source = make_archive(tmp_path, some(3))
+    download.run("mine", source=source)
+    noted = json.loads(layout.receipt_path("mine").read_text())
+    path = Path(source.archives[0])
+    arrived = {"path": str(path), "size_bytes": path.stat().st_size, "sha256": source.sha256[0]}
+    assert noted == {"data_set": "packed", "archives": [arrived], "lists": None, "no_lists": ""}
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path, tmp_path / layout.receipt_path("mine")]
+
+
+def test_download_refuses_another_archive(tmp_path: Path) -> None:
+    source = make_archive(tmp_path, some(1))
+    Path(source.archives[0]).write_bytes(b"cut")
+    with pytest.raises(UserError, match=rf"{source.archives[0]}: sha256 is .* expected {source.sha256[0]}"):
+        download.run("mine", source=source)
+    assert not layout.receipt_path("mine").exists()
+
+
+def test_prepare_refuses_an_archive_that_has_changed_since(tmp_path: Path) -> None:
+    source = make_archive(tmp_path, some(6))
+    download.run("mine", source=source)
+    make_archive(tmp_path, some(7))
+    with pytest.raises(UserError, match=r"set\.zip: has changed since .*dvc repro --force download@mine"):
+        prepare.run("mine", source=source, prepare=small_prepare())
+    assert not layout.prepared_dir("mine").exists()
 
 
 def made_masks(protocol: str) -> np.ndarray:
@@ -123,46 +197,101 @@ def made_masks(protocol: str) -> np.ndarray:
 
 
 def index() -> pd.DataFrame:
-    return pd.read_csv(Path("data/masks/mine") / outputs.MASKS_INDEX)
+    return pd.read_csv(layout.masks_dir("mine") / "index.csv")
 
 
 def test_masks_are_the_centre_square_for_every_test_image_and_repeat(tmp_path: Path) -> None:
-    prepared(tmp_path, {f"p{i}.png": png(i) for i in range(7)})
-    masks.run("mine", masks=MASKS)
-    made = made_masks("centre")
-    expected = np.zeros((2, 32, 32), np.uint8)
+    prepared(tmp_path, some(7))
+    masks.run("mine", masks=small_masks())
+    expected = np.zeros((2, SIDE, SIDE), np.uint8)
     expected[:, 8:24, 8:24] = 1
-    assert np.array_equal(made, expected)
-    first = {path.name: path.read_bytes() for path in Path("data/masks/mine").iterdir()}
-    masks.run("mine", masks=MASKS)
-    assert {path.name: path.read_bytes() for path in Path("data/masks/mine").iterdir()} == first
-    manifest = index()
-    assert manifest["name"].tolist() == ["p2", "p5"]
-    assert manifest["hole_ratio"].tolist() == [0.25, 0.25]
+    assert np.array_equal(made_masks("centre"), expected)
+    first = {path.name: path.read_bytes() for path in layout.masks_dir("mine").iterdir()}
+    masks.run("mine", masks=small_masks())
+    assert {path.name: path.read_bytes() for path in layout.masks_dir("mine").iterdir()} == first
+    assert index()["name"].tolist() == ["p2", "p5"]
+    assert index()["hole_ratio"].tolist() == [0.25, 0.25]
 
 
 def test_irregular_masks_are_written_with_their_ratios_and_change_with_the_seed(tmp_path: Path) -> None:
-    prepared(tmp_path, {f"p{i}.png": png(i) for i in range(18)})
-    masks.run("mine", masks=MasksConfig(protocols=["irregular"], seed=7))
+    prepared(tmp_path, some(18))
+    masks.run("mine", masks=small_masks("irregular"))
     made = made_masks("irregular")
-    manifest = index()
-    assert np.allclose(manifest["hole_ratio"], made.mean(axis=(1, 2)))
-    assert (manifest["hole_ratio"].to_numpy() > [0.01, 0.1, 0.2, 0.3, 0.4, 0.5]).all()
-    assert (manifest["hole_ratio"].to_numpy() <= [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).all()
-    assert manifest["sha256"].tolist() == [hashlib.sha256(mask.tobytes()).hexdigest() for mask in made]
-    masks.run("mine", masks=MasksConfig(protocols=["irregular"], seed=8))
+    table = index()
+    assert np.allclose(table["hole_ratio"], made.mean(axis=(1, 2)))
+    assert (table["hole_ratio"].to_numpy() > [0.01, 0.1, 0.2, 0.3, 0.4, 0.5]).all()
+    assert (table["hole_ratio"].to_numpy() <= [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).all()
+    assert table["sha256"].tolist() == [hashlib.sha256(mask.tobytes()).hexdigest() for mask in made]
+    masks.run("mine", masks=small_masks("irregular", seed=8))
     assert not np.array_equal(made_masks("irregular"), made)
 
 
 def test_masks_of_several_protocols_are_those_of_each_alone(tmp_path: Path) -> None:
-    prepared(tmp_path, {f"p{i}.png": png(i) for i in range(18)})
+    prepared(tmp_path, some(18))
     alone = {}
     for protocol in ("irregular", "centre"):
-        masks.run("mine", masks=MasksConfig(protocols=[protocol], seed=7))
-        alone[protocol] = (made_masks(protocol), index())
-    masks.run("mine", masks=MasksConfig(protocols=["irregular", "centre"], seed=7))
+        masks.run("mine", masks=small_masks(protocol))
+        alone[protocol] = (made_masks(protocol), index().drop(columns="row"))
+    masks.run("mine", masks=small_masks("irregular", "centre"))
     assert outputs.protocols("mine") == ["irregular", "centre"]
     assert all(np.array_equal(made_masks(protocol), made) for protocol, (made, _) in alone.items())
-    pd.testing.assert_frame_equal(index(), pd.concat([table for _, table in alone.values()], ignore_index=True))
-    with pytest.raises(ValueError, match="no masks of protocol 'free_form', only of irregular, centre; repeat stage masks"):
+    together = pd.concat([table for _, table in alone.values()], ignore_index=True)
+    pd.testing.assert_frame_equal(index().drop(columns="row"), together)
+    with pytest.raises(UserError, match="no masks of protocol 'free_form'; it has irregular, centre"):
         outputs.test_set("mine", "free_form")
+
+
+def drawn(tmp_path: Path, hole: str) -> dict[str, np.ndarray]:
+    """A folder of three mask pictures of that polarity; returns the holes."""
+    folder = tmp_path / "own masks" / "some"
+    folder.mkdir(parents=True, exist_ok=True)
+    holes = {}
+    for i in range(3):
+        mask = np.zeros((SIDE, SIDE), bool)
+        mask[4 * i : 4 * i + 8, :20] = True
+        holes[f"some/{i}.png"] = mask
+        Image.fromarray(np.where(mask == (hole == "white"), 255, 0).astype(np.uint8)).save(folder / f"{i}.png")
+    return holes
+
+
+@pytest.mark.parametrize("hole", ["white", "black"])
+def test_masks_of_files_are_a_protocol_with_holes_of_their_colour(tmp_path: Path, hole: str) -> None:
+    prepared(tmp_path, some(12))
+    holes = drawn(tmp_path, hole)
+    own = {"strips": MaskFilesConfig(archive="own masks", hole=hole, under="some")}  # type: ignore[arg-type]
+    masks.run("mine", masks=small_masks("centre", "strips", files=own))
+    assert outputs.protocols("mine") == ["centre", "strips"]
+    found = made_masks("strips")
+    assert len(found) == 4
+    assert {mask.tobytes() for mask in found[:3]} == {mask.astype(np.uint8).tobytes() for mask in holes.values()}
+    assert np.array_equal(found[3], found[0])  # after the last comes the first again
+    assert np.array_equal(made_masks("centre")[0], np.pad(np.ones((16, 16), np.uint8), 8))
+
+
+def test_masks_of_files_declared_the_wrong_way_round_are_refused(tmp_path: Path) -> None:
+    prepared(tmp_path, some(6))
+    drawn(tmp_path, "white")
+    own = {"strips": MaskFilesConfig(archive="own masks", hole="black", under="")}
+    with pytest.raises(UserError, match="the holes are white, so declare hole: white"):
+        masks.run("mine", masks=small_masks("strips", files=own))
+    assert not layout.masks_dir("mine").exists()
+
+
+def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, content in some(40).items():
+        (tmp_path / "photos" / name).write_bytes(content)
+    tested = []
+    for seed in (0, 0, 1):
+        source = small_source("photos", data_set="folder", split="seeded", seed=seed)
+        download.run("mine", source=source)
+        prepare.run("mine", source=source, prepare=small_prepare())
+        tested.append(keys("test"))
+        assert card("mine")["split_origin"] == f"seeded, {len(tested[-1])} test images of seed {seed}"
+        assert sum(len(keys(split)) for split in ("train", "val", "test")) == 40
+    assert tested[0] == tested[1] != tested[2]
+    masks.run("mine", masks=small_masks())
+    assert outputs.test_set("mine", "centre").names == [key.removesuffix(".png") for key in tested[2]]
+    (tmp_path / "photos" / "p0.png").unlink()
+    with pytest.raises(UserError, match="photos: has changed since it was downloaded"):
+        prepare.run("mine", source=source, prepare=small_prepare())

@@ -21,6 +21,7 @@ from pipelines import compare, evaluate, layout, outputs
 from pipelines.showcase import showcase
 from pipelines.tracking import registry
 from tests.metrics.samples import noisy, pictures
+from tests.prepared import write_prepared, write_test_masks
 
 SIDE = 32
 NAMES = ["0003", "0010", "0011", "0042", "0100"]
@@ -50,12 +51,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     masks = np.zeros((len(NAMES), SIDE, SIDE), np.uint8)
     masks[:2, :8, :8] = 1
     masks[2:, 8:24, 8:24] = 1
-    layout.prepared_dir("d").mkdir(parents=True)
-    np.save(layout.prepared_dir("d") / "test.npy", images)
-    with (layout.prepared_dir("d") / "manifest.csv").open("w", newline="") as file:
-        rows = [("train", 0, "0000")] + [("test", i, name) for i, name in enumerate(NAMES)]
-        csv.writer(file).writerows([("split", "index", "name"), *rows])
-    outputs.write_masks("d", NAMES, {"centre": masks})
+    write_prepared(
+        layout.prepared_dir("d"),
+        train={"0000.png": 255 - images[0]},
+        test={f"{name}.png": image for name, image in zip(NAMES, images, strict=True)},
+    )
+    write_test_masks(layout.masks_dir("d"), NAMES, centre=masks)
     for method, seed, sigma in (("pennet", SEED, 10), ("telea", None, 30)):
         predictions = noisy(images, sigma)
         for kind, pictures_ in (
@@ -97,7 +98,7 @@ def test_evaluate_writes_report_table_and_sheet(project: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == NAMES
     assert [float(row["hole_ratio"]) for row in rows] == [64 / 1024] * 2 + [0.25] * 3
-    images = np.load(layout.prepared_dir("d") / "test.npy")
+    images = outputs.test_set("d", "centre").images
     composite = np.array(Image.open(layout.filled_dir("d", "pennet", SEED, "centre") / "composite" / "0042.png"))
     expected = np.abs(composite / 255.0 - images[3] / 255.0).mean()
     assert float(rows[3]["l1"]) == pytest.approx(expected, abs=1e-9)

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from pennet.data.pictures.shards import Shards
 from pipelines import meaning
 from pipelines.identity import (
     benchmark_content,
@@ -75,7 +75,7 @@ def test_identity_is_readable_and_holds_all_that_decides(identities) -> None:
 
 
 def test_data_digest_is_of_the_pixels(project: Path, identities) -> None:
-    pictures = np.load(project / "data/prepared/terrain/train.npy")
+    pictures = Shards(project / "data/prepared/terrain", "train")
     expected = hashlib.sha256()
     for picture in pictures:
         expected.update(repr(picture.shape).encode() + picture.tobytes())
@@ -142,8 +142,8 @@ def test_identity_changes_with_the_meaning_of_the_code_that_decides(
 
 def test_benchmark_changes_with_the_masks(project: Path, identities) -> None:
     before = identities()
-    manifest = project / "data/masks/terrain/manifest.csv"
-    text = manifest.read_text()
+    index = project / "data/masks/terrain/index.csv"
+    text = index.read_text()
     try:
         found = [before["benchmark"]]
         for protocols in (["irregular"], ["centre", "irregular"], ["irregular", "centre"]):
@@ -155,7 +155,7 @@ def test_benchmark_changes_with_the_masks(project: Path, identities) -> None:
     finally:
         change_params(project, {"masks": {"protocols": ["centre"]}})
         assert run(project, "python", "-m", "pipelines.masks", "terrain").returncode == 0
-    assert manifest.read_text() == text
+    assert index.read_text() == text
 
 
 def test_data_that_are_not_prepared_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_data_that_are_not_prepared_are_named(project: Path, monkeypatch: pytest
     config = load_params()
     with pytest.raises(ValueError, match=r"data/prepared/moon/digests.json is missing; run `dvc repro` first"):
         training_identity("moon", "pennet", 1, config)
-    with pytest.raises(ValueError, match=r"data/masks/moon/manifest.csv is missing"):
+    with pytest.raises(ValueError, match=r"data/masks/moon/masks.npy is missing"):
         benchmark_content("moon", config)
     assert classical_identity("moon", "telea")["dataset"] == "moon"
 

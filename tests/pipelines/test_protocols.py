@@ -1,6 +1,5 @@
 """Two test protocols through all stages: each has the figures that it has alone, the first is the headline."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pennet.config import MasksConfig, MethodsConfig
+from pennet.config import MethodsConfig
 from pennet.metrics.per_image import read_per_protocol
 from pennet.metrics.report import read_reports
 from pipelines import compare, evaluate, inpaint_classical, layout, masks, outputs, readme
 from pipelines.tracking.descriptions import version_note
 from pipelines.tracking.registry import test_statuses as statuses
 from pipelines.tracking.registry import test_values as values
+from tests.configs import small_masks
 from tests.metrics.samples import pictures
 from tests.pipelines.test_evaluate import CONFIG, RUNTIME
+from tests.prepared import write_prepared
 
 SIDE = 32
 NAMES = ["a.b", "more/é", "more/a.b", "0004", "0005", "0006", "0007"]
@@ -29,11 +30,9 @@ def make(folder: Path, protocols: list[str], monkeypatch: pytest.MonkeyPatch) ->
     """A data set `d` with test pictures alone, filled and compared under the protocols."""
     folder.mkdir()
     monkeypatch.chdir(folder)
-    layout.prepared_dir("d").mkdir(parents=True)
-    np.save(layout.prepared_dir("d") / "test.npy", pictures(len(NAMES), SIDE, SIDE))
-    with (layout.prepared_dir("d") / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("split", "index", "name"), *(("test", i, name) for i, name in enumerate(NAMES))])
-    masks.run("d", masks=MasksConfig(protocols=protocols, seed=3))
+    images = pictures(len(NAMES), SIDE, SIDE)
+    write_prepared(layout.prepared_dir("d"), test={f"{name}.png": image for name, image in zip(NAMES, images, strict=True)})
+    masks.run("d", masks=small_masks(*protocols, seed=3))
     for method in METHODS.all:
         inpaint_classical.run("d", method)
         evaluate.run("d", method, evaluate=CONFIG, runtime=RUNTIME)
@@ -167,7 +166,7 @@ def test_methods_scored_under_other_protocols_are_refused(
     made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make(tmp_path / "d", BOTH, monkeypatch)
-    masks.run("d", masks=MasksConfig(protocols=["centre"], seed=3))
+    masks.run("d", masks=small_masks("centre", seed=3))
     evaluate.run("d", "mean", evaluate=CONFIG, runtime=RUNTIME)
     with pytest.raises(ValueError, match="mean was scored under centre, telea under centre, irregular; evaluate both again"):
         compare.run("d", seeds=[1], methods=METHODS, evaluate=CONFIG)

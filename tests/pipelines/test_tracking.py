@@ -29,6 +29,7 @@ from pipelines.tracking.contents import safe_name
 from pipelines.tracking.live import live_run
 from pipelines.tracking.record import RECORDED_TAG, record
 from tests.configs import small_recipe
+from tests.prepared import write_prepared, write_test_masks
 from tests.project import change_params, environment, make_project, run
 
 TRIAL = ("terrain", "pennet", 2019)
@@ -45,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / layout.prepared_dir("terrain"),
     )
     masks_dir = folder / layout.masks_dir("terrain")
-    for path in (report_dir, model_dir, composite_dir, data_dir, masks_dir):
+    for path in (report_dir, model_dir, composite_dir):
         path.mkdir(parents=True)
     l1 = MetricResult("l1_hole", 0.25, None, 2, None, None, "lower", None, [], "ok")
     lpips = MetricResult("lpips_alex", None, None, 0, None, None, "lower", "alex", [], "unavailable: no weights")
@@ -59,9 +60,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (model_dir / "generator.safetensors").write_bytes(b"weights")
     write_json(model_dir / "config.json", dataclasses.asdict(small_recipe(softmax_scale=25.0)))
     write_identity(model_dir / layout.IDENTITY_FILE, IDENTITY)
-    (data_dir / "digests.json").write_text('{"train": "a", "test": "b"}')
-    (masks_dir / "manifest.csv").write_text("protocol,name,hole_ratio,sha256\ncentre,a,0.25,c\n")
-    pd.DataFrame({"name": ["a"], "split": ["test"], "index": [0]}).to_csv(data_dir / "manifest.csv", index=False)
+    grey = np.full((48, 48, 3), 128, np.uint8)
+    write_prepared(data_dir, train={"b.png": grey}, test={"a.png": grey})
+    write_test_masks(masks_dir, ["a"], centre=[np.eye(48, dtype=np.uint8)])
     return folder
 
 
@@ -206,7 +207,7 @@ def test_pages_of_mlflow_say_what_they_show_and_link_to_each_other(project: Path
 
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     note = experiment.tags["mlflow.note.content"]
-    assert "**terrain**: 0 training and 1 test pictures of 48 x 48 px, test masks `centre`" in note
+    assert "**terrain**: 1 training and 1 test pictures of 48 x 48 px (split: made for a test), test masks `centre`" in note
     assert "(#/models/inpainting-terrain)" in note
     line, _, picture = found.data.tags["mlflow.note.content"].partition("\n\n")
     assert line.startswith("**pennet** (seed 2019) on terrain, 1 steps: l1_hole 0.25 on 2 test pictures.")
@@ -280,7 +281,7 @@ def test_a_run_belongs_to_a_training_and_a_benchmark(project: Path) -> None:
     assert record(*TRIAL, store())
     assert the_run().info.run_id == first.info.run_id
 
-    (layout.masks_dir("terrain") / "manifest.csv").write_text("protocol,name,hole_ratio,sha256\ncentre,a,0.3,d\n")
+    write_test_masks(layout.masks_dir("terrain"), ["a"], centre=[np.eye(48, dtype=np.uint8)[::-1]])
     assert record(*TRIAL, store())
     assert not record(*TRIAL, store())
     client = mlflow.MlflowClient()

@@ -202,7 +202,7 @@ def _of_kind(chunks: Iterator[bytes], kind: Kind) -> Iterator[bytes]:
     if is_web_page(first):
         raise _Failed(_WEB_PAGE)
     if not is_kind(first, kind):
-        raise _Failed(f"it is no {kind} archive, it begins with {first[:16]!r}")
+        raise _Failed(f"it is no {'zip or tar' if kind == 'archive' else kind} archive, it begins with {first[:16]!r}")
     return chain([first], chunks)
 
 

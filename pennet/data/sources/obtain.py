@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ LISTS = "paper-lists.zip"
 PARTIAL = ".partial"
 """Folder beside the archives for what has not come completely yet."""
 Lists = Literal["paper", "seeded", "paper_else_seeded"]
-_REMEDY = "try again later, or bring the file yourself and name its path"
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,11 @@ def _bring_archives(
         hub.download(own[0], revision, folder)
         return [_arrived(folder)]
     if own:
+        files = Counter(_file_of(source) for source in own if _is_url(source))
+        if twice := [name for name, count in files.items() if count > 1]:
+            raise UserError(
+                f"{data_set.name}: two addresses would both become {twice[0]}; get one of them, and name its path"
+            )
         expected = [*sha256, *("" for _ in own[len(sha256) :])]
         return [_own(source, checksum, folder) for source, checksum in zip(own, expected, strict=True)]
     if not data_set.archives:
@@ -132,11 +137,11 @@ def check_unchanged(obtained: Obtained, remedy: str) -> None:
 
 
 def _own(source: str, sha256: str, folder: Path) -> Arrived:
-    if source.startswith(("http://", "https://")):
-        path = folder / (Path(unquote(urlsplit(source).path)).name or "archive")
-        remote = Remote((source,), sha256 or None, kind="zip" if path.suffix.lower() == ".zip" else "tar")
+    if _is_url(source):
+        path = folder / _file_of(source)
+        remote = Remote((source,), sha256 or None, kind="archive")
         if not (sha256 and _has(path, remote)):
-            fetch_remote(remote, path, folder / PARTIAL, _REMEDY)
+            fetch_remote(remote, path, folder / PARTIAL, "correct its address, or get the file and name its path")
     else:
         path = Path(source)
         if not path.exists():
@@ -145,6 +150,14 @@ def _own(source: str, sha256: str, folder: Path) -> Arrived:
     if sha256 and arrived.sha256 != sha256:
         raise UserError(f"{path}: sha256 is {arrived.sha256}, expected {sha256}; it is truncated or another version")
     return arrived
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _file_of(url: str) -> str:
+    return Path(unquote(urlsplit(url).path)).name or "archive"
 
 
 def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> Arrived:
@@ -159,7 +172,7 @@ def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> 
         say(f"{path} is there, {whole}")
     else:
         say(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
-        sha256 = fetch_remote(remote, path, folder / PARTIAL, _REMEDY)
+        sha256 = fetch_remote(remote, path, folder / PARTIAL, f"try again later, or bring the file to {path} yourself")
         if not remote.checksums:
             say(f"{path}: nobody published a checksum; its sha256 is {sha256}")
     return _arrived(path)

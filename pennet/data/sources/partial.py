@@ -20,7 +20,7 @@ from pennet.data.sources.formats import compression, is_tar, is_zip
 from pennet.errors import TransientError, UserError
 
 CHUNK_BYTES = 1 << 20
-Kind = Literal["zip", "tar", "any"]
+Kind = Literal["zip", "tar", "archive", "any"]
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -33,7 +33,8 @@ class Remote:
         sha256: hexadecimal checksum; None where nobody published it.
         md5: likewise.
         size_bytes: how long it is; None if that is not known.
-        kind: what its first bytes must be those of, which tells an archive from a web page; a tar may be compressed.
+        kind: what its first bytes must be those of, which tells an archive from a web page; a tar may be compressed, and
+            `archive` is either.
     """
 
     urls: tuple[str, ...]
@@ -268,7 +269,8 @@ def _alone(path: Path, name: str) -> Iterator[None]:
 
 def is_kind(head: bytes, kind: Kind) -> bool:
     """Whether a file of this kind may begin like that (`pennet.data.sources.formats`)."""
-    return kind == "any" or (is_zip(head) if kind == "zip" else is_tar(head) or bool(compression(head)))
+    may_be_zip, may_be_tar = kind in ("zip", "archive"), kind in ("tar", "archive")
+    return kind == "any" or (may_be_zip and is_zip(head)) or (may_be_tar and (is_tar(head) or bool(compression(head))))
 
 
 def _read_origin(notes: Path) -> Origin | None:
