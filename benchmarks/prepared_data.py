@@ -34,6 +34,7 @@ from PIL import Image
 
 from pennet.data.pictures.shards import Shards
 from pennet.data.preparing.duplicates import fingerprint
+from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.splits import assign
@@ -156,19 +157,20 @@ def prepare_in(folder: Path, archive: Path, size_px: int, num_workers: int) -> f
     source = FOLDER.read([archive])
     split = assign(FOLDER, source, None, seed=0, test_ratio=0.1, val_ratio=0.0)
     started = time.perf_counter()
-    prepare(
-        FOLDER,
-        source,
-        split,
-        folder / "prepared",
-        size_px=size_px,
-        resize_filter="bilinear",
-        shard_bytes=256_000_000,
-        max_rejected_ratio=0.0,
-        max_look_alike_bits=4,
-        num_workers=num_workers,
-        partial_dir=folder / "partial",
-    )
+    with processes(num_workers) as workers:
+        prepare(
+            FOLDER,
+            source,
+            split,
+            folder / "prepared",
+            size_px=size_px,
+            resize_filter="bilinear",
+            shard_bytes=256_000_000,
+            max_rejected_ratio=0.0,
+            max_look_alike_bits=4,
+            workers=workers,
+            partial_dir=folder / "partial",
+        )
     return time.perf_counter() - started
 
 

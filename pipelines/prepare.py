@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
+from typing import TYPE_CHECKING
 
-from pennet.config import PrepareConfig, SourceConfig
+from pennet.config import PrepareConfig, RuntimeConfig, SourceConfig
 from pipelines import layout
 from pipelines.params import stage_main
+
+if TYPE_CHECKING:
+    from pennet.data.sources.obtain import Obtained
 
 CONTACT_SHEET_COLUMNS = 8
 
 
-def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig) -> None:
+def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig, runtime: RuntimeConfig) -> None:
     """Writes the shards of `dataset`, their index, what was left out, licences, and contact sheets."""
     from pathlib import Path
 
@@ -23,6 +26,7 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig) -> None:
     from pennet.data.sets.splits import SPLITS, assign, with_fewer_test_images
     from pennet.data.sources.obtain import check_unchanged
     from pennet.pictures import contact_sheet
+    from pipelines.workers import workers
 
     obtained = read_receipt(dataset)
     check_unchanged(obtained, f"take it in again: dvc repro --force download@{dataset}")
@@ -38,28 +42,30 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig) -> None:
     )
     split = with_fewer_test_images(split, prepare.test_images)
     folder = layout.prepared_dir(dataset)
-    counts = write_prepared(
-        data_set,
-        pictures,
-        split,
-        folder,
-        size_px=prepare.image_size_px,
-        resize_filter=prepare.resize_filter,
-        shard_bytes=prepare.shard_mb * 1_000_000,
-        max_rejected_ratio=prepare.max_rejected_ratio,
-        max_look_alike_bits=prepare.max_look_alike_bits,
-        num_workers=len(os.sched_getaffinity(0)),
-        partial_dir=layout.preparing_dir(dataset),
-    )
+    with workers(runtime) as who:
+        counts = write_prepared(
+            data_set,
+            pictures,
+            split,
+            folder,
+            size_px=prepare.image_size_px,
+            resize_filter=prepare.resize_filter,
+            shard_bytes=prepare.shard_mb * 1_000_000,
+            max_rejected_ratio=prepare.max_rejected_ratio,
+            max_look_alike_bits=prepare.max_look_alike_bits,
+            workers=who,
+            partial_dir=layout.preparing_dir(dataset),
+        )
     for name in SPLITS:
         shards = Shards(folder, name)
         sample = [shards[i] for i in range(min(len(shards), prepare.contact_sheet_images))]
         if sample:
             save_png(layout.contact_sheet_dir(dataset) / f"{name}.png", contact_sheet(sample, CONTACT_SHEET_COLUMNS))
-    print(f"{dataset}: {counts} pictures of {prepare.image_size_px} px; split: {split.origin}")
+    counted = ", ".join(f"{counts[name]:,} {name}" for name in SPLITS)
+    print(f"{dataset}: {counted} pictures of {prepare.image_size_px} px; split: {split.origin}")
 
 
-def read_receipt(dataset: str):
+def read_receipt(dataset: str) -> Obtained:
     """What stage `download` has noted."""
     from pennet.data.sources.obtain import Arrived, Obtained
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pennet.data.preparing.in_order import ALONE
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import Place, Source
@@ -42,7 +43,7 @@ def write_prepared(folder: Path, **splits: Mapping[str, NDArray[np.uint8]]) -> N
             shard_bytes=1_000_000,
             max_rejected_ratio=0.0,
             max_look_alike_bits=0,
-            num_workers=0,
+            workers=ALONE,
             partial_dir=Path(partial) / "parts",
         )
 

@@ -30,7 +30,9 @@ COPYING = dataclasses.replace(RECIPES["pennet"], base_width=4, dilations=[1, 2])
 FILLS_FEATURES = dataclasses.replace(COPYING, fills=["features"], affinity="cosine")
 NO_ATTENTION = dataclasses.replace(COPYING, attention_levels="none")
 GNTIPT = dataclasses.replace(RECIPES["gntipt"], base_width=8)
-RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0, deterministic=False, tf32=False, cudnn_benchmark=False)
+RUNTIME = RuntimeConfig(
+    device="cpu", num_threads=1, num_workers=0, dask="", deterministic=False, tf32=False, cudnn_benchmark=False
+)
 
 
 def built(recipe: MethodConfig) -> torch.nn.Module:

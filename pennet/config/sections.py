@@ -202,6 +202,9 @@ class RuntimeConfig(Section):
     """CPU threads of torch. Part of a training's identity: the order of a sum, hence its last bits, depends on it."""
     num_workers: NonNegativeInt
     """Processes that load training images; 0 loads them in the training process. Changes no result."""
+    dask: str
+    """Address of the scheduler of a Dask cluster that decodes pictures in stage `prepare`, such as `tcp://host:8786`; empty:
+    the cores of this machine. Changes no result."""
     deterministic: bool
     """Only kernels that repeat their bits (CUDA; on a CPU they always do). Part of a training's identity."""
     tf32: bool

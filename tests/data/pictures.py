@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pennet.data.preparing.in_order import ALONE
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import Place, Source
@@ -20,7 +21,7 @@ SETTINGS: dict[str, Any] = {
     "shard_bytes": 20_480,
     "max_rejected_ratio": 0.0,
     "max_look_alike_bits": 4,
-    "num_workers": 0,
+    "workers": ALONE,
 }
 
 

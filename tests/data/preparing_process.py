@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pennet.data.preparing import parts
+from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from tests.data.pictures import SETTINGS, encoded, photo, source_of, split_of
@@ -23,5 +24,6 @@ if __name__ == "__main__":
         time.sleep(600)
 
     source = replace(source_of(FILES), contents=until_killed)
-    settings = SETTINGS | {"num_workers": 2, "partial_dir": folder / "partial"}
-    prepare(FOLDER, source, split_of(FILES), folder / "out", **settings)
+    with processes(2) as workers:
+        settings = SETTINGS | {"workers": workers, "partial_dir": folder / "partial"}
+        prepare(FOLDER, source, split_of(FILES), folder / "out", **settings)

@@ -11,6 +11,7 @@ import pytest
 
 from pennet.data.preparing import parts
 from pennet.data.preparing import prepare as preparing
+from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.storing import Stored, store
 from pennet.errors import UserError
 from tests.data.pictures import checksums, encoded, photo, prepared
@@ -101,5 +102,6 @@ def test_other_files_of_the_partial_folder_stay(tmp_path: Path) -> None:
 
 def test_a_worker_that_was_killed_is_the_users_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "store", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(UserError, match="one of 1 workers was killed; give fewer workers if the memory was full"):
-        prepared({"train/a": encoded(photo(0))}, tmp_path, num_workers=1)
+    killed = pytest.raises(UserError, match="one of 1 workers was killed; give fewer workers if the memory was full")
+    with killed, processes(1) as workers:
+        prepared({"train/a": encoded(photo(0))}, tmp_path, workers=workers)

@@ -18,6 +18,7 @@ from pennet.errors import UserError
 from pipelines import download, layout, masks, outputs, prepare
 from pipelines.prepared import card
 from tests.configs import small_masks, small_prepare, small_source
+from tests.pipelines.test_evaluate import RUNTIME
 
 SIDE = 32
 
@@ -58,7 +59,7 @@ def prepared(
     source = make_archive(tmp_path, pictures, checksums)
     config: PrepareConfig = small_prepare(**changes)
     download.run("mine", source=source)
-    prepare.run("mine", source=source, prepare=config)
+    prepare.run("mine", source=source, prepare=config, runtime=RUNTIME)
     return pd.read_parquet(layout.prepared_dir("mine") / "index.parquet")
 
 
@@ -187,7 +188,7 @@ def test_prepare_refuses_an_archive_that_has_changed_since(tmp_path: Path) -> No
     download.run("mine", source=source)
     make_archive(tmp_path, some(7))
     with pytest.raises(UserError, match=r"set\.zip: has changed since .*dvc repro --force download@mine"):
-        prepare.run("mine", source=source, prepare=small_prepare())
+        prepare.run("mine", source=source, prepare=small_prepare(), runtime=RUNTIME)
     assert not layout.prepared_dir("mine").exists()
 
 
@@ -285,7 +286,7 @@ def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path) ->
     for seed in (0, 0, 1):
         source = small_source("photos", data_set="folder", split="seeded", seed=seed)
         download.run("mine", source=source)
-        prepare.run("mine", source=source, prepare=small_prepare())
+        prepare.run("mine", source=source, prepare=small_prepare(), runtime=RUNTIME)
         tested.append(keys("test"))
         assert card("mine")["split_origin"] == f"seeded, {len(tested[-1])} test images of seed {seed}"
         assert sum(len(keys(split)) for split in ("train", "val", "test")) == 40
@@ -294,4 +295,4 @@ def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path) ->
     assert outputs.test_set("mine", "centre").names == [key.removesuffix(".png") for key in tested[2]]
     (tmp_path / "photos" / "p0.png").unlink()
     with pytest.raises(UserError, match="photos: has changed since it was downloaded"):
-        prepare.run("mine", source=source, prepare=small_prepare())
+        prepare.run("mine", source=source, prepare=small_prepare(), runtime=RUNTIME)

@@ -37,7 +37,9 @@ CONFIG = EvaluateConfig(
     batch_size=2,
     sheet_images=3,
 )
-RUNTIME = RuntimeConfig(device="cpu", num_threads=1, num_workers=0, deterministic=False, tf32=False, cudnn_benchmark=False)
+RUNTIME = RuntimeConfig(
+    device="cpu", num_threads=1, num_workers=0, dask="", deterministic=False, tf32=False, cudnn_benchmark=False
+)
 SEED = 5
 COST = Cost(parameters=10, training_parameters=20, steps=3, budget="steps", minutes=0.0)
 METHODS = MethodsConfig(learned=["pennet"], classical=["telea"])

@@ -24,6 +24,7 @@ from pennet.errors import UserError
 from pipelines import download, layout, masks, outputs, prepare
 from pipelines.prepared import names
 from tests.configs import small_masks, small_prepare, small_source
+from tests.pipelines.test_evaluate import RUNTIME
 
 ARCHIVE = Path("mine.zip")
 SOURCE = small_source(str(ARCHIVE))
@@ -52,7 +53,7 @@ def make_archive(licences: tuple[str, ...] = ("LICENSE",)) -> None:
 
 def make_data() -> None:
     download.run("mine", source=SOURCE)
-    prepare.run("mine", source=SOURCE, prepare=PREPARE)
+    prepare.run("mine", source=SOURCE, prepare=PREPARE, runtime=RUNTIME)
     masks.run("mine", masks=small_masks())
 
 
@@ -104,7 +105,7 @@ def test_failed_stage_leaves_no_half_folder(monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patched:
         patched.setattr(parquet, "write_table", fail)
         with pytest.raises(OSError, match="disk full"):
-            prepare.run("mine", source=SOURCE, prepare=PREPARE)
+            prepare.run("mine", source=SOURCE, prepare=PREPARE, runtime=RUNTIME)
         patched.setattr(np, "packbits", fail)
         with pytest.raises(OSError, match="disk full"):
             masks.run("mine", masks=small_masks())

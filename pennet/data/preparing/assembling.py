@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pennet.data.pictures.picture_files import Picture
 from pennet.data.pictures.shards import COLUMNS, INDEX, SPLITS
-from pennet.data.preparing.in_order import in_order
 from pennet.data.preparing.leaving_out import KEPT, leave_out
 from pennet.data.preparing.parts import Parts
 from pennet.data.preparing.shard_writer import ShardWriter
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 _HEADER_BYTES = 1024
 """Of a tar member, with what fills its last block, on average less."""
 _ROW_GROUP = 1 << 16
-_DECODED_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -111,18 +106,9 @@ def write_shards(chosen: Chosen, parts: Parts, folder: Path, shard_bytes: int) -
     parquet.write_table(pa.table(columns), folder / INDEX, row_group_size=_ROW_GROUP)
 
 
-def pixels_digest(pictures: Sequence[Picture], num_threads: int) -> str:
-    """The sha256 of the shapes and pixels of pictures, in order: equal digests are the same data, wherever they came from.
-
-    Args:
-        pictures: are decoded by threads, each (H, W, 3) uint8.
-        num_threads: 0 decodes in this one.
-    """
-    digest = hashlib.sha256()
-    with ThreadPoolExecutor(max(1, num_threads)) as executor:
-        threads = executor if num_threads else None
-        decoded = in_order(threads, pictures.__getitem__, range(len(pictures)), _DECODED_AHEAD)
-        for picture in tqdm(decoded, "digests", len(pictures), unit="image", delay=1):
-            digest.update(repr(picture.shape).encode())
-            digest.update(picture)
-    return digest.hexdigest()
+def digests(chosen: Chosen) -> dict[str, str]:
+    """Of each split that has pictures, the sha256 over those of its pictures' pixels, in order: equal digests are the same
+    data, wherever they came from."""
+    hashes = chosen.rows["pixels_sha256"].to_pylist()
+    of_split = {name: [hashes[row] for row in np.flatnonzero(chosen.splits == i)] for i, name in enumerate(SPLITS)}
+    return {name: hashlib.sha256(b"".join(found)).hexdigest() for name, found in of_split.items() if found}

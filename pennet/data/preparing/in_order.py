@@ -9,21 +9,34 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(executor: Executor | None, function: Callable[[T], R], items: Iterable[T], num_ahead: int) -> Iterator[R]:
-    """`map` that takes no more than `num_ahead` items before the first of their results is asked for.
+@dataclass(frozen=True)
+class Workers:
+    """Who works."""
+
+    executor: Executor | None = None
+    """None: this thread."""
+    number: int = 0
+
+
+ALONE = Workers()
+
+
+def in_order(workers: Workers, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`map` that takes only a few items a worker before the first of their results is asked for.
 
     Args:
-        executor: who works; None for this thread.
+        workers: who works.
         function: of an item.
         items: are taken when there is room for them, by this thread.
-        num_ahead: items on their way, results that wait for their turn included.
     """
+    executor, num_ahead = workers.executor, 2 * workers.number + 2
     if executor is None:
         yield from map(function, items)
         return
@@ -37,14 +50,14 @@ def in_order(executor: Executor | None, function: Callable[[T], R], items: Itera
 
 
 @contextmanager
-def processes(num_workers: int) -> Iterator[Executor | None]:
-    """So many worker processes, which end with this one, however that ends; None for 0."""
+def processes(num_workers: int) -> Iterator[Workers]:
+    """So many worker processes, which end with this one, however that ends; for 0 this thread alone."""
     if not num_workers:
-        yield None
+        yield ALONE
         return
     with ProcessPoolExecutor(num_workers, initializer=_end_with_parent) as executor:
         try:
-            yield executor
+            yield Workers(executor, num_workers)
         finally:
             executor.shutdown(cancel_futures=True)
 

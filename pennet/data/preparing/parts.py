@@ -45,6 +45,7 @@ def schema() -> Schema:
             "size": pa.int64(),
             "sha256": pa.binary(32),
             "fingerprint": pa.uint64(),
+            "pixels_sha256": pa.binary(32),
         }
     )
 

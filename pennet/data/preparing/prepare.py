@@ -3,7 +3,7 @@
 The pictures stream through: a few hundred are in memory, however many lie on the disk. What is stored of them goes to parts
 in the order of the source, which a preparation finds again after it was killed. When all pictures are known, those that look
 like others across splits are left out, and the rest is copied into the shards of its split, in the order of the source, too:
-the same bytes for any number of workers, interrupted or not. Then the shards are read back, for the digests of their pixels.
+the same bytes for any number of workers, interrupted or not.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
 from pennet.atomic import replacing_folder, write_json, write_text
-from pennet.data.pictures.shards import SPLITS, Shards
-from pennet.data.preparing.assembling import Chosen, choose, pixels_digest, write_shards
-from pennet.data.preparing.in_order import in_order, processes
+from pennet.data.preparing.assembling import Chosen, choose, digests, write_shards
+from pennet.data.preparing.in_order import Workers, in_order
 from pennet.data.preparing.parts import Parts
 from pennet.data.preparing.storing import Stored, store
 from pennet.data.sets.spec import DataSet, Item, Source
@@ -53,7 +52,7 @@ def prepare(
     shard_bytes: int,
     max_rejected_ratio: float,
     max_look_alike_bits: int,
-    num_workers: int,
+    workers: Workers,
     partial_dir: Path,
 ) -> dict[str, int]:
     """Writes shards and their index (see `pennet.data.pictures.shards`) into `folder`, which appears whole or not at all.
@@ -71,7 +70,7 @@ def prepare(
         shard_bytes: a shard ends before it would be larger.
         max_rejected_ratio: share of the pictures that may be rejected, in [0, 1).
         max_look_alike_bits: pictures whose fingerprints differ in at most so many of 64 bits are look-alikes.
-        num_workers: processes that decode; 0 decodes in this one.
+        workers: who decodes.
         partial_dir: keeps what is done if the preparation ends early, and is removed in the end. It grows as large as
             `folder`. No output of a DVC stage: DVC removes those before it starts one.
 
@@ -86,7 +85,7 @@ def prepare(
     work = partial(_look_at, size_px=size_px, resample=resize_filter)
     try:
         parts = Parts(partial_dir, {"size_px": size_px, "resize_filter": resize_filter, "pillow": pillow_version})
-        while not _fill(parts, source, split, work, num_workers):  # the source is another one than that of the parts
+        while not _fill(parts, source, split, work, workers):  # the source is another one than that of the parts
             pass
         rows = parts.rows()
         rejected = rows.filter(rows["rejected"].is_valid()).select(["key", "rejected"]).to_pylist()
@@ -96,9 +95,7 @@ def prepare(
         with replacing_folder(folder) as fresh:
             write_shards(chosen, parts, fresh, shard_bytes)
             _write_records(chosen, problems, split, fresh)
-            shards = {name: Shards(fresh, name) for name in SPLITS}
-            digests = {name: pixels_digest(shards[name], num_workers) for name in SPLITS if len(shards[name])}
-            write_json(fresh / DIGESTS, digests)
+            write_json(fresh / DIGESTS, digests(chosen))
             card = _card(data_set, split, chosen, len(problems))
             asked = {"size_px": size_px, "resize_filter": resize_filter, "max_look_alike_bits": max_look_alike_bits}
             write_json(fresh / CARD, card | asked)
@@ -106,7 +103,7 @@ def prepare(
                 (fresh / name).write_bytes(notice)
     except BrokenProcessPool as error:
         remedy = "give fewer workers if the memory was full, and start again: what was done is kept"
-        raise UserError(f"{folder}: one of {num_workers} workers was killed; {remedy}") from error
+        raise UserError(f"{folder}: one of {workers.number} workers was killed; {remedy}") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -117,7 +114,7 @@ def prepare(
     return chosen.counts()
 
 
-def _fill(parts: Parts, source: Source, split: Split, work: Callable[[list[Item]], list[Looked]], num_workers: int) -> bool:
+def _fill(parts: Parts, source: Source, split: Split, work: Callable[[list[Item]], list[Looked]], workers: Workers) -> bool:
     """Stores the pictures that the parts lack; False if those that they have are no longer the source's."""
     items = (item for item in source.items() if item.key in split.of)
     with tqdm(total=len(split.of), desc="prepare", unit="image") as progress:
@@ -125,11 +122,10 @@ def _fill(parts: Parts, source: Source, split: Split, work: Callable[[list[Item]
         if skipped is None:
             return False
         progress.update(skipped)
-        with processes(num_workers) as executor:
-            for batch in in_order(executor, work, _batches(items), num_ahead=2 * num_workers + 2):
-                for key, group, source_sha256, outcome in batch:
-                    parts.add(key, group, source_sha256, outcome)
-                progress.update(len(batch))
+        for batch in in_order(workers, work, _batches(items)):
+            for key, group, source_sha256, outcome in batch:
+                parts.add(key, group, source_sha256, outcome)
+            progress.update(len(batch))
         parts.finish()
     return True
 

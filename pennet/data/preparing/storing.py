@@ -35,6 +35,8 @@ class Stored:
     """Of the content."""
     fingerprint: int
     """64 bits, of the pixels."""
+    pixels_sha256: bytes
+    """Of the prepared picture's pixels, (S, S, 3) uint8."""
 
 
 def store(content: bytes, key: str, size_px: int, resample: Resample) -> Stored:
@@ -61,7 +63,8 @@ def store(content: bytes, key: str, size_px: int, resample: Resample) -> Stored:
     else:
         picture = resize_square(picture, size_px, resample)
         ending, kept = "png", _png(picture)
-    return Stored(ending, kept, width, height, hashlib.sha256(kept).digest(), fingerprint(picture))
+    pixels = hashlib.sha256(picture.tobytes()).digest()
+    return Stored(ending, kept, width, height, hashlib.sha256(kept).digest(), fingerprint(picture), pixels)
 
 
 def _ending_of_plain_rgb(content: bytes) -> str:
