@@ -84,7 +84,8 @@ def test_a_wrong_checksum_is_one_message_and_not_tried_again(toy: Path) -> None:
     before = (toy / "dvc.yaml").read_text(), (toy / "params.yaml").read_text()
     try:
         (toy / "dvc.yaml").write_text(before[0].replace("echo data > data.txt", "python -m pipelines.download terrain"))
-        change_params(toy, {"sources": {"terrain": {"sha256": "0" * 64}}})
+        source = {"archives": ["data/embedded/terrain-256.zip"], "sha256": ["0" * 64]}
+        change_params(toy, {"sources": {"terrain": source}})
         result = run(toy, "python", "-m", "pipelines.flows")
     finally:
         for name, text in zip(("dvc.yaml", "params.yaml"), before, strict=True):
