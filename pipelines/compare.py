@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pennet.metrics.per_image import PerImage
     from pennet.pictures import Picture
     from pipelines.outputs import TestSet
+    from pipelines.prepared import card
 
 SCHEMA_VERSION = 4
 REFERENCE = "pennet"
@@ -74,9 +75,10 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
         "costs": {method: [dataclasses.asdict(cost) for cost in of_method] for method, of_method in costs.items()},
     }
     write_json(target / "comparison.json", content)
+    split = card(dataset)["split_origin"]
     write_text(target / "comparison.csv", csv_text(comparison))
     write_text(target / "costs.csv", costs_csv(costs, seeds))
-    write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared", costs))
+    write_text(target / "comparison.md", markdown(comparison, f"{dataset}: methods compared", costs, split))
     write_json(layout.summary_path(dataset), _summary(comparison, methods.learned or methods.all))
     write_text(layout.metrics_table(dataset), plots.table(comparison))
     first_seed = {method: seeds[0] if method in methods.learned else None for method in methods.all}

@@ -17,6 +17,7 @@ CONTACT_SHEET_COLUMNS = 8
 
 def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig, runtime: RuntimeConfig) -> None:
     """Writes the shards of `dataset`, their index, what was left out, licences, and contact sheets."""
+    from dataclasses import replace
     from pathlib import Path
 
     from pennet.data.pictures.picture_files import save_png
@@ -40,6 +41,8 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig, runtime: 
         test_ratio=source.test_ratio,
         val_ratio=source.val_ratio,
     )
+    if obtained.no_lists:
+        split = replace(split, origin=f"{split.origin}, because the paper's lists could not be had")
     split = with_fewer_test_images(split, prepare.test_images)
     folder = layout.prepared_dir(dataset)
     with workers(runtime) as who:

@@ -16,13 +16,13 @@ BEGIN_INDEX, END_INDEX = "<!-- index: made by `make readme` -->\n", "<!-- end of
 
 
 def results(datasets: list[str]) -> str:
-    """Of every data set's comparison the budget, the first table, the cost of the trainings and the pictures."""
+    """Of every data set's comparison the split, the budget, the first table, the cost of the trainings and the pictures."""
     parts = []
     for dataset in datasets:
         folder = layout.comparison_dir(dataset)
         text = (folder / "comparison.md").read_text()
         parts.append(f"**{dataset}** ([all figures]({(folder / 'comparison.md').as_posix()}))")
-        parts += [line for line in text.splitlines() if line.startswith("Budget: ")]
+        parts += [line for line in text.splitlines() if line.startswith(("Split: ", "Budget: "))]
         chapters = {chapter.partition("\n")[0]: chapter for chapter in text.split("\n## ")}
         parts += [_first_table(chapters[name]) for name in ("All images", "Training budget") if name in chapters]
         parts.append(f"![{dataset}: input, every method, ground truth]({(folder / 'side_by_side.png').as_posix()})")

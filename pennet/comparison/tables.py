@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pennet.cost import Cost, Timing
 
 
-def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]]) -> str:
+def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[Cost]], split: str = "") -> str:
     """The comparison as Markdown: per section a table of values, one of differences from the reference, and one of ranks.
 
     Where there are several test protocols each has its own group of rows in every table.
@@ -25,8 +25,11 @@ def markdown(comparison: Comparison, heading: str, costs: Mapping[str, Sequence[
         comparison: the results.
         heading: the title.
         costs: of the trained methods, one a seed.
+        split: whose division into training and test it is; empty if that is not known.
     """
     lines = [f"# {heading}", ""]
+    if split:
+        lines += [f"Split: {split}.", ""]
     if costs:
         lines += [budget(costs), ""]
     for name in _section_names(comparison):
