@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pennet.metrics.per_image import PerImage
     from pennet.pictures import Picture
     from pipelines.outputs import TestSet
-    from pipelines.prepared import card
 
 SCHEMA_VERSION = 4
 REFERENCE = "pennet"
@@ -56,6 +55,7 @@ def run(dataset: str, *, seeds: list[int], methods: MethodsConfig, evaluate: Eva
     from pennet.comparison.tables import costs_csv, csv_text, markdown
     from pennet.cost import read_cost
     from pipelines import plots
+    from pipelines.prepared import card
 
     if not methods.all:
         raise UserError("methods: names no method; list at least one in params.yaml")
