@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from ruamel.yaml import YAML
 
 from pipelines import compare, layout
 from pipelines.params import load_params, read_yaml
@@ -53,7 +52,9 @@ RUN_HERE = {
     ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet/seed-2019",
     ".venv/bin/pennet inpaint photo.png mask.png crisp.png --model models/terrain/pennet/seed-2019"
     " --sharpness 1000 --sources sources.png",
-    ".venv/bin/pennet pack photos mine.zip",
+    ".venv/bin/pennet data init mine photos --write params.yaml",
+    ".venv/bin/pennet data stats data/prepared/mine",
+    ".venv/bin/pennet data show data/prepared/mine --split val --output sheet.png",
     ".venv/bin/pennet data list",
     ".venv/bin/pennet data card dtd",
     ".venv/bin/pennet data verify folder photos",
@@ -186,22 +187,25 @@ def test_inpaint_fills_a_photo(demo: Path) -> None:
 
 
 @pytest.mark.slow
-def test_own_photos_are_packed_and_run(demo: Path, tmp_path: Path) -> None:
+def test_own_photos_are_taken_as_they_lie(demo: Path, tmp_path: Path) -> None:
     """Photos with the names that cameras and people give, in a folder with a space in its path."""
     copy = tmp_path / "my project"
     shutil.copytree(demo, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "checkpoints"))
     for i in range(30):
-        picture = np.random.default_rng(i).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        picture = np.random.default_rng(i).integers(0, 256, (70, 90, 3), dtype=np.uint8)
         (copy / "photos").mkdir(exist_ok=True)
         Image.fromarray(picture).save(copy / "photos" / (f"IMG ({i}).jpg", f"{i}%, späť.png", f"a,b.{i}.jpg")[i % 3])
-    printed = run(copy, *command(".venv/bin/pennet pack")).stdout
-    suggested = YAML(typ="safe", pure=True).load(printed.split("params.yaml:\n")[1])
-    assert suggested["datasets"] == ["mine"]
-    methods = {"learned": [], "classical": ["mean"]}  # training is what `make demo` did above
-    change_params(copy, suggested | {"methods": methods})
+    result = run(copy, *command(".venv/bin/pennet data init"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert read_yaml(copy / "params.yaml")["datasets"] == ["terrain", "mine"]
+    # Training is what `make demo` did above.
+    change_params(copy, {"datasets": ["mine"], "methods": {"learned": [], "classical": ["mean"]}})
     result = make(copy, "demo", timeout=400)
     assert result.returncode == 0, result.stdout[-3000:]
     assert "| mean |" in (copy / "reports/mine/comparison/comparison.md").read_text()
+    assert "30" in run(copy, *command(".venv/bin/pennet data stats")).stdout
+    assert run(copy, *command(".venv/bin/pennet data show")).returncode == 0
+    assert Image.open(copy / "sheet.png").size[0] >= 64
 
 
 @pytest.mark.slow
