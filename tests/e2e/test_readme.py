@@ -52,7 +52,7 @@ RUN_HERE = {
     ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet/seed-2019",
     ".venv/bin/pennet inpaint photo.png mask.png crisp.png --model models/terrain/pennet/seed-2019"
     " --sharpness 1000 --sources sources.png",
-    ".venv/bin/pennet data init mine photos --write params.yaml",
+    ".venv/bin/pennet data init mine photos --write params.yaml --size-px 64",
     ".venv/bin/pennet data stats data/prepared/mine",
     ".venv/bin/pennet data show data/prepared/mine --split val --output sheet.png",
     ".venv/bin/pennet data list",
