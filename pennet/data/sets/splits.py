@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 _PRECEDENCE = ("test", "val", "train")
 _LISTS_AT = "mikeyu925/ALE-Net", "543443755b2406019148fbcf54ef385ae2f579fa"
 """The repository that holds the lists of PEN-Net's authors, and its pinned revision."""
-_REMEDY = "try again, give a copy of the lists, or choose a seeded split, which says that it is one"
+_REMEDY = "bring the published lists, or choose a seeded split, which says that it is one"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def fetch_lists(lists: PaperLists, path: Path, partial_dir: Path) -> None:
             choice and never made silently.
         TransientError: the network or the server failed.
     """
-    fetch_remote(lists.remote, path, partial_dir, _REMEDY)
+    fetch_remote(
+        lists.remote, path, partial_dir, f"put a copy at {path}, or choose a seeded split, which says that it is one"
+    )
 
 
 def read_lists(path: Path, lists: PaperLists) -> dict[str, str]:
