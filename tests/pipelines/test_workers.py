@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pennet.data.pictures.picture_files import save_png
@@ -81,25 +82,27 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_cluster_of_two_evaluates_to_the_same_bytes(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import LocalCluster
 
-    def scored(num_threads: int, dask: str) -> dict[str, bytes]:
+    def scored(dask: str) -> dict[str, bytes]:
         shutil.rmtree(evaluate.FEATURE_CACHE_DIR, ignore_errors=True)
         config = replace(CONFIG, batch_size=2, lpips_nets=["alex"])
-        evaluate.run("d", "telea", evaluate=config, runtime=replace(RUNTIME, num_threads=num_threads, dask=dask))
+        evaluate.run("d", "telea", evaluate=config, runtime=replace(RUNTIME, dask=dask))
         assert any(evaluate.FEATURE_CACHE_DIR.iterdir())
         return {path.name: path.read_bytes() for path in layout.report_dir("d", "telea", None).iterdir()}
 
     def not_here(*_: object) -> None:
         raise AssertionError("workers do this")
 
-    alone = {num_threads: scored(num_threads, "") for num_threads in (1, 2)}
+    alone = scored("")
     report = read_reports(layout.report_dir("d", "telea", None) / "report.json")["corner"]
     assert {report.overall[key].status for key in ("psnr", "lpips_alex", "fid_efflite0")} == {"ok"}
     monkeypatch.setattr(blocks, "BATCHES", 1)  # four blocks, the last one smaller
     monkeypatch.setattr(scoring, "score_images", not_here)
     monkeypatch.setattr(scoring, "extract", not_here)
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
-        for num_threads, expected in alone.items():
-            assert scored(num_threads, cluster.scheduler_address) == expected
+        runtime = replace(RUNTIME, dask=cluster.scheduler_address, num_threads=3)
+        with evaluate._workers(runtime, torch.device("cpu")) as who:
+            assert list(in_order(who, lambda _: torch.get_num_threads(), range(4))) == [3] * 4
+        assert scored(cluster.scheduler_address) == alone
         Image.new("RGB", (8, 8)).save(layout.filled_dir("d", "telea", None, "centre") / "composite" / "g.png")
         with pytest.raises(UserError, match=r"g\.png: has shape \(8, 8, 3\), .*; run inpaint again"):
-            scored(1, cluster.scheduler_address)
+            scored(cluster.scheduler_address)
