@@ -35,9 +35,10 @@ from pennet.inference import inpaint
 from pennet.masks.bins import HOLE_BINS
 from pennet.masks.irregular import irregular_of_bin
 from pennet.masks.mask import Mask
+from pennet.metrics.image_scores import Measure, score_images
 from pennet.metrics.lpips import LPIPS
+from pennet.metrics.pairs import Pairs
 from pennet.metrics.pixel import L1_HOLE, PSNR, Images
-from pennet.metrics.scoring import Measure, Pairs, score_images
 from pennet.pictures import sheet
 from pennet.seeding import choose_device
 from pipelines.identity import read_identity

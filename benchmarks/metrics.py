@@ -20,8 +20,9 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from pennet.metrics.image_scores import Measure, score_images
+from pennet.metrics.pairs import Pairs
 from pennet.metrics.pixel import L1, PSNR, Images, l1, psnr
-from pennet.metrics.scoring import Measure, Pairs, score_images
 from pennet.metrics.structure import MS_SSIM, SSIM, ms_ssim_variant, structure
 
 

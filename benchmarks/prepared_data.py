@@ -34,11 +34,11 @@ from PIL import Image
 
 from pennet.data.pictures.shards import Shards
 from pennet.data.preparing.duplicates import fingerprint
-from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.splits import assign
 from pennet.data.sets.terrain import ARCHIVE, TERRAIN
+from pennet.in_order import processes
 
 DISTINCT_IF_ALIKE = 2000
 READS = 2000

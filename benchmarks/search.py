@@ -49,10 +49,11 @@ from pennet.config.section import MAX_SEED
 from pennet.errors import UserError
 from pennet.inference import inpaint
 from pennet.masks import numbered_mask
+from pennet.metrics.image_scores import Measure, score_images
 from pennet.metrics.lpips import LPIPS
 from pennet.metrics.metric import Metric
+from pennet.metrics.pairs import Pairs
 from pennet.metrics.pixel import L1_HOLE, PSNR, Images
-from pennet.metrics.scoring import Measure, Pairs, score_images
 from pennet.metrics.structure import MS_SSIM, ms_ssim_variant
 from pennet.seeding import apply_runtime
 from pennet.training import budget, loop

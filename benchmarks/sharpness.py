@@ -23,9 +23,10 @@ from pennet.errors import UserError
 from pennet.generator_files import load_generator
 from pennet.inference import inpaint
 from pennet.methods import build_recipe
+from pennet.metrics.image_scores import Measure, score_images
 from pennet.metrics.lpips import LPIPS
+from pennet.metrics.pairs import Pairs
 from pennet.metrics.pixel import L1_HOLE, PSNR
-from pennet.metrics.scoring import Measure, Pairs, score_images
 from pennet.seeding import apply_runtime, seed_everything
 from pipelines.outputs import protocols, test_set
 from pipelines.params import load_params

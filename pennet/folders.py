@@ -10,7 +10,7 @@ from pennet.data.pictures.picture_files import SUFFIXES, read_mask, read_rgb, si
 from pennet.data.sources.search import a_few, find_pictures, without_mask
 from pennet.errors import UserError
 from pennet.images import Picture
-from pennet.metrics.scoring import Pairs
+from pennet.metrics.pairs import Pairs
 
 
 def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +20,10 @@ from pipelines.params import stage_main
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
-    from pennet.metrics.scoring import Pairs
+    from pennet.in_order import Workers
+    from pennet.metrics.pairs import Pairs
 
 FEATURE_CACHE_DIR = Path(".cache/features")
 """Features of ground truth, shared by all methods; safe to delete."""
@@ -41,10 +46,11 @@ def run(dataset: str, method: str, seed: int | None = None, *, evaluate: Evaluat
     pairs = {protocol: _load_pairs(dataset, protocol, filled) for protocol, filled in outputs.items()}
     inception_weights = Path(evaluate.weights_dir) / INCEPTION_FILE
     reports, tables = {}, {}
-    for protocol, of_protocol in pairs.items():
-        seed_everything(evaluate.seed)  # as if it were alone
-        scores = score(of_protocol, evaluate, device, FEATURE_CACHE_DIR, inception_weights)
-        reports[protocol], tables[protocol] = scores
+    with _workers(runtime, device) as who:
+        for protocol, of_protocol in pairs.items():
+            seed_everything(evaluate.seed)  # as if it were alone
+            scores = score(of_protocol, evaluate, device, FEATURE_CACHE_DIR, inception_weights, who)
+            reports[protocol], tables[protocol] = scores
     folder, headline = layout.report_dir(dataset, method, seed), next(iter(reports.values()))
     write_reports(folder / "report.json", reports)
     write_json(folder / "metrics.json", rounded_values(headline))
@@ -58,28 +64,30 @@ def _load_pairs(dataset: str, protocol: str, outputs: Path) -> Pairs:
     Raises:
         UserError: the files do not belong together; names the first that is missing or has another size.
     """
-    import numpy as np
-
-    from pennet.data.pictures.picture_files import read_rgb
-    from pennet.metrics.scoring import Pairs
+    from pennet.metrics.stored_pairs import stored_pairs
     from pipelines.outputs import test_set
 
-    names, images, masks = test_set(dataset, protocol)
+    names = test_set(dataset, protocol).names
     for folder in (outputs / "composite", outputs / "prediction"):
         missing = [name for name in names if not (folder / f"{name}.png").exists()]
         if missing:
             first = ", ".join(f"{name}.png" for name in missing[:_SHOWN])
             raise UserError(f"{folder}: lacks {len(missing)} pictures ({first}); run inpaint again")
+    return stored_pairs(layout.prepared_dir(dataset), layout.masks_dir(dataset), protocol, outputs / "composite")
 
-    def composite(i: int) -> np.ndarray:
-        path = outputs / "composite" / f"{names[i]}.png"
-        picture = read_rgb(path)
-        if picture.shape != images[i].shape:
-            shapes = f"has shape {picture.shape}, the image {images[i].shape}"
-            raise UserError(f"{path}: {shapes}; run inpaint again")
-        return picture
 
-    return Pairs(names, fake=composite, real=lambda i: np.asarray(images[i]), mask=lambda i: np.asarray(masks[i]))
+@contextmanager
+def _workers(runtime: RuntimeConfig, device: torch.device) -> Iterator[Workers]:
+    """The cluster, if there is one, which computes as this process does; on one machine torch's threads use the cores."""
+    from pennet.in_order import ALONE
+    from pennet.seeding import apply_runtime
+    from pipelines.workers import workers
+
+    if not runtime.dask:
+        yield ALONE
+        return
+    with workers(runtime) as cluster:
+        yield replace(cluster, ready=partial(apply_runtime, replace(runtime, device=str(device))))
 
 
 def _sheet(pairs: Mapping[str, Pairs], outputs: Mapping[str, Path], num_images: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from pennet.config import RuntimeConfig
 from pennet.errors import TransientError
 
 if TYPE_CHECKING:
-    from pennet.data.preparing.in_order import Workers
+    from pennet.in_order import Workers
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def workers(runtime: RuntimeConfig) -> Iterator[Workers]:
     Raises:
         TransientError: no scheduler answers at that address.
     """
-    from pennet.data.preparing.in_order import Workers, processes
+    from pennet.in_order import Workers, processes
 
     if not runtime.dask:
         with processes(len(os.sched_getaffinity(0))) as here:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennet.data.preparing.in_order import ALONE
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import Place, Source
 from pennet.data.sets.splits import Split
+from pennet.in_order import ALONE
 from pennet.mask_sets.store import Entry, write_masks
 from pennet.masks.mask import Mask
 

@@ -203,8 +203,9 @@ class RuntimeConfig(Section):
     num_workers: NonNegativeInt
     """Processes that load training images; 0 loads them in the training process. Changes no result."""
     dask: str
-    """Address of the scheduler of a Dask cluster that decodes pictures in stage `prepare`, such as `tcp://host:8786`; empty:
-    the cores of this machine. Changes no result."""
+    """Address of the scheduler of a Dask cluster, such as `tcp://host:8786`; empty: the cores of this machine. It decodes
+    pictures in stage `prepare`, and in `evaluate` scores images and extracts features: for that the project's folder must be
+    on a file system that all its machines have under the same path. Changes no result."""
     deterministic: bool
     """Only kernels that repeat their bits (CUDA; on a CPU they always do). Part of a training's identity."""
     tf32: bool

@@ -24,11 +24,9 @@ from tqdm import tqdm
 
 from pennet.atomic import replacing
 from pennet.images import to_float
+from pennet.metrics.pairs import LoadImage
 from pennet.metrics.pixel import Images, as_rgb
 from pennet.metrics.weights import WeightsUnavailable, download, package_file, verify
-
-LoadImage = Callable[[int], NDArray[np.uint8]]
-"""Image number i as uint8 (H,W,C)."""
 
 EFFLITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 EFFLITE0_SIDE_PX = 224
@@ -192,12 +190,18 @@ def extract(extractor: Extractor, load: LoadImage, count: int, batch_size: int, 
 
 
 def extract_cached(
-    extractor: Extractor, load: LoadImage, count: int, batch_size: int, label: str, cache_dir: Path
+    extractor: Extractor,
+    load: LoadImage,
+    count: int,
+    batch_size: int,
+    label: str,
+    cache_dir: Path,
+    compute: Callable[[], Features] | None = None,
 ) -> Features:
     """`extract`, remembered in `cache_dir` under the images' content, their order and all that decides the features' bits.
 
     For the ground truth, which every method is compared with. A file that cannot be read is made again; a folder that cannot
-    be used costs a warning and the time of computing again.
+    be used costs a warning and the time of computing again. `compute` makes the same in another way.
     """
     convolution: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     precision = torch.backends.cuda.matmul.fp32_precision, convolution.fp32_precision
@@ -213,7 +217,7 @@ def extract_cached(
         with np.load(path, allow_pickle=False) as cached:
             return Features(cached["features"], cached["logits"])
     except (OSError, ValueError, KeyError, BadZipFile, EOFError):  # not there, unreadable or damaged
-        computed = extract(extractor, load, count, batch_size, label)
+        computed = compute() if compute else extract(extractor, load, count, batch_size, label)
     try:
         with replacing(path) as temporary:
             np.savez(temporary, features=computed.features, logits=computed.logits)

@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pennet.config import EvaluateConfig
 from pennet.errors import UserError
+from pennet.in_order import ALONE, Workers
 from pennet.masks.bins import HOLE_BINS
+from pennet.metrics.blocks import Blocks
 from pennet.metrics.catalogue import METRICS, find, in_order
 from pennet.metrics.distribution import Undefined
-from pennet.metrics.features import Extractor, Features, LoadImage, extract, extract_cached, load_extractor
+from pennet.metrics.features import Extractor, Features, extract, extract_cached, load_extractor
+from pennet.metrics.image_scores import Measure, score_images
 from pennet.metrics.metric import Metric
+from pennet.metrics.pairs import Pairs
 from pennet.metrics.per_image import PerImage
-from pennet.metrics.pixel import Images, Values
+from pennet.metrics.pixel import Values
 from pennet.metrics.report import SCHEMA_VERSION, BinResult, ExtractorInfo, MetricResult, Report, Settings
 from pennet.metrics.summary import bootstrap_interval, jackknife_groups
 from pennet.metrics.weights import WeightsUnavailable
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Pictures to score, all of one size, loaded when they are needed."""
-
-    names: list[str]
-    fake: LoadImage
-    """What was made: for a method of this project its composite."""
-    real: LoadImage
-    """The ground truth."""
-    mask: LoadImage | None
-    """(H,W), 1 = hole; None if there are none."""
-    composited: set[int] | None = None
-    """Numbers of the pictures whose known pixels differed from the truth's and that `fake` composited; it fills as they are
-    loaded. None if `fake` gives them as they came."""
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
 class Scores(NamedTuple):
     report: Report
     per_image: PerImage
-
-
-class Measure(NamedTuple):
-    """A metric of single images that is ready: its network, if it needs one, is loaded."""
-
-    metric: Metric
-    network: Any
 
 
 class _PairFeatures(NamedTuple):
@@ -63,7 +39,12 @@ class _PairFeatures(NamedTuple):
 
 
 def score(
-    pairs: Pairs, config: EvaluateConfig, device: torch.device, cache_dir: Path, inception_weights: Path | None = None
+    pairs: Pairs,
+    config: EvaluateConfig,
+    device: torch.device,
+    cache_dir: Path,
+    inception_weights: Path | None = None,
+    workers: Workers = ALONE,
 ) -> Scores:
     """Every metric of the catalogue for every image, overall and by hole-ratio bin.
 
@@ -75,6 +56,8 @@ def score(
         device: where the networks run.
         cache_dir: where features of ground truth are remembered.
         inception_weights: the Inception weights, and where a download goes; None: torch's cache.
+        workers: who scores images and extracts features, of pairs that can be reopened; `ALONE`: this process. The rest
+            is done here.
 
     Returns:
         The report, and the values of every image in the order of `pairs`.
@@ -99,13 +82,23 @@ def score(
     without_value = {key: _without_value(find(key), status) for key, status in missing.items()}
 
     order = sorted(range(len(pairs)), key=pairs.names.__getitem__)
-    composited, names, pairs = pairs.composited, pairs.names, _reordered(pairs, order)
-    table = score_images(pairs, measures, config.batch_size)
+    blocks = _blocks(pairs, order, config.batch_size, device, workers)
+    composited, names, pairs = pairs.composited, pairs.names, pairs.taken(order)
+    table = (
+        blocks.score_images(pairs.names, measures, pairs.real(0).shape)
+        if blocks
+        else score_images(pairs, measures, config.batch_size)
+    )
     features = {}
     for extractor in extractors:
-        fake = extract(extractor, pairs.fake, len(pairs), config.batch_size, f"{extractor.name}: results")
-        label = f"{extractor.name}: ground truth"
-        real = extract_cached(extractor, pairs.real, len(pairs), config.batch_size, label, cache_dir)
+        results, truth = f"{extractor.name}: results", f"{extractor.name}: ground truth"
+        if blocks:
+            fake = blocks.extract(extractor, "fake", results, inception_weights)
+            compute = partial(blocks.extract, extractor, "real", truth, inception_weights)
+        else:
+            fake = extract(extractor, pairs.fake, len(pairs), config.batch_size, results)
+            compute = partial(extract, extractor, pairs.real, len(pairs), config.batch_size, truth)
+        real = extract_cached(extractor, pairs.real, len(pairs), config.batch_size, truth, cache_dir, compute)
         features[extractor.name] = _PairFeatures(fake, real)
 
     def summary(members: NDArray[np.bool_]) -> dict[str, MetricResult]:
@@ -144,6 +137,15 @@ def score(
     return Scores(report, PerImage(names, hole_ratio, {name: v[places] for name, v in table.values.items()}))
 
 
+def _blocks(pairs: Pairs, order: list[int], batch_size: int, device: torch.device, workers: Workers) -> Blocks | None:
+    """None where nothing is shared out."""
+    if workers.executor is None:
+        return None
+    if pairs.reopen is None:
+        raise ValueError("pairs that cannot be reopened cannot be shared out")
+    return Blocks(workers, pairs.reopen, order, batch_size, device)
+
+
 def _measures(metrics: list[Metric], side_px: int, device: torch.device, missing: dict[str, str]) -> list[Measure]:
     """The metrics of single images with their networks; `missing` gets those that cannot be had, and why."""
     measures = []
@@ -169,61 +171,6 @@ def _extractors(
         except WeightsUnavailable as error:
             missing |= {metric.key: f"unavailable: {error}" for metric in metrics if metric.variant == name}
     return extractors
-
-
-def _reordered(pairs: Pairs, order: list[int]) -> Pairs:
-    mask = pairs.mask
-    return Pairs(
-        [pairs.names[i] for i in order],
-        fake=lambda i: pairs.fake(order[i]),
-        real=lambda i: pairs.real(order[i]),
-        mask=None if mask is None else lambda i: mask(order[i]),
-    )
-
-
-def score_images(pairs: Pairs, measures: Sequence[Measure], batch_size: int) -> PerImage:
-    """The metrics that every image has for itself, in the order of the images.
-
-    Raises:
-        UserError: a picture or mask has not the shape of the first ground truth.
-    """
-    shape = pairs.real(0).shape
-    starts = range(0, len(pairs), batch_size)
-    batches: list[dict[str, Values]] = []
-    for start in tqdm(starts, "images", disable=None):
-        indices = range(start, min(start + batch_size, len(pairs)))
-        real = _stack(pairs.real, indices, pairs.names, "ground truth", shape)
-        fake = _stack(pairs.fake, indices, pairs.names, "result", shape)
-        mask = None if pairs.mask is None else _stack(pairs.mask, indices, pairs.names, "mask", shape[:2])
-        batches.append(_score_batch(fake, real, mask, measures))
-    columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    return PerImage(pairs.names, columns.pop("hole_ratio", None), columns)
-
-
-def _score_batch(
-    fake: Images, real: Images, mask: NDArray[np.uint8] | None, measures: Sequence[Measure]
-) -> dict[str, Values]:
-    columns = {} if mask is None else {"hole_ratio": (mask > 0).mean(axis=(1, 2))}
-    computed: dict[tuple[Any, ...], Any] = {}
-    for metric, network in measures:
-        more = {"pair": (), "hole": (mask,), "network": (network,)}[metric.needs]
-        work = (metric.function, metric.variant if network else None)
-        if work not in computed:
-            computed[work] = metric.function(fake, real, *more)
-        values = computed[work]
-        columns[metric.key] = getattr(values, metric.name) if isinstance(values, tuple) else values
-    return columns
-
-
-def _stack(load: LoadImage, indices: range, names: list[str], what: str, shape: tuple[int, ...]) -> Images:
-    images = []
-    for i in indices:
-        image = load(i)
-        if image.shape != shape:
-            needed = f"the first ground truth needs {shape}"
-            raise UserError(f"{names[i]}: has shape {image.shape} ({what}), {needed}; all must have one size")
-        images.append(image)
-    return np.stack(images)
 
 
 def _mean(metric: Metric, values: Values, config: EvaluateConfig) -> MetricResult:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pennet.data.preparing.in_order import ALONE
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.spec import Place, Source
 from pennet.data.sets.splits import Split
+from pennet.in_order import ALONE
 
 SETTINGS: dict[str, Any] = {
     "size_px": 32,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pennet.data.preparing import parts
-from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
+from pennet.in_order import processes
 from tests.data.pictures import SETTINGS, encoded, photo, source_of, split_of
 
 FILES = {f"{('train', 'test')[n % 5 == 0]}/{n}.png": encoded(photo(n)) for n in range(200)}

@@ -18,11 +18,11 @@ from PIL import Image, ImageCms
 
 from pennet.data.pictures.shards import SPLITS, Shards
 from pennet.data.preparing import assembling
-from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.prepare import prepare
 from pennet.data.sets.folder import FOLDER
 from pennet.data.sets.terrain import TERRAIN
 from pennet.errors import UserError
+from pennet.in_order import processes
 from tests.data.pictures import SETTINGS, checksums, decoded, encoded, photo, prepared, source_of, split_of
 from tests.project import ROOT
 

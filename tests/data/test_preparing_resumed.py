@@ -11,9 +11,9 @@ import pytest
 
 from pennet.data.preparing import parts
 from pennet.data.preparing import prepare as preparing
-from pennet.data.preparing.in_order import processes
 from pennet.data.preparing.storing import Stored, store
 from pennet.errors import UserError
+from pennet.in_order import processes
 from tests.data.pictures import checksums, encoded, photo, prepared
 from tests.data.preparing_process import FILES, PART_PICTURES
 from tests.project import ROOT

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pennet.config import EvaluateConfig
 from pennet.metrics import features, perceptual, pixel, scoring, weights
 from pennet.metrics.features import Features
+from pennet.metrics.pairs import Pairs
 from pennet.metrics.perceptual import LPIPS, NetName
 from pennet.metrics.report import write_report
-from pennet.metrics.scoring import Pairs, Scores, score
+from pennet.metrics.scoring import Scores, score
 from pennet.metrics.structure import structure
 from tests.metrics.samples import Images, noisy, pictures
 

@@ -23,7 +23,6 @@ from tqdm import tqdm
 
 from pennet.atomic import replacing_folder, write_json, write_text
 from pennet.data.preparing.assembling import Chosen, choose, digests, write_shards
-from pennet.data.preparing.in_order import Workers, in_order
 from pennet.data.preparing.parts import Parts
 from pennet.data.preparing.storing import Stored, store
 from pennet.data.sets.spec import DataSet, Item, Source
@@ -31,6 +30,7 @@ from pennet.data.sets.splits import Split
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.images import Resample
+from pennet.in_order import Workers, in_order
 
 REJECTED, LEFT_OUT, DIGESTS, CARD = "rejected.csv", "left_out.csv", "digests.json", "card.json"
 _BATCH_PICTURES, _BATCH_BYTES = 16, 1 << 20

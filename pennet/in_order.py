@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ class Workers:
     executor: Executor | None = None
     """None: this thread."""
     number: int = 0
+    ready: Callable[[], object] | None = None
+    """Called before each item, where that is worked on: it sets there what is set here. None: nothing is."""
 
 
 ALONE = Workers()
@@ -40,13 +43,19 @@ def in_order(workers: Workers, function: Callable[[T], R], items: Iterable[T]) -
     if executor is None:
         yield from map(function, items)
         return
+    task = partial(_work, workers.ready, function) if workers.ready else function
     waiting: deque[Callable[[], R]] = deque()
     for item in items:
-        waiting.append(executor.submit(function, item).result)
+        waiting.append(executor.submit(task, item).result)
         if len(waiting) >= num_ahead:
             yield waiting.popleft()()
     while waiting:
         yield waiting.popleft()()
+
+
+def _work(ready: Callable[[], object], function: Callable[[T], R], item: T) -> R:
+    ready()
+    return function(item)
 
 
 @contextmanager
