@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import MasksConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -29,7 +30,10 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
         for protocol in masks.protocols:
             if protocol in masks.files:
                 own = masks.files[protocol]
-                numbered = mask_files(Path(own.archive), own.hole, side_px, masks.seed, own.under).numbered
+                try:
+                    numbered = mask_files(Path(own.archive), own.hole, side_px, masks.seed, own.under).numbered
+                except UserError as error:
+                    raise UserError(f"masks.files.{protocol}: {error}") from error
             else:
                 numbered = partial(numbered_mask, protocol, masks.seed, height=side_px, width=side_px)
             for i, name in enumerate(names(pictures.keys())):

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pennet.config import PrepareConfig, RuntimeConfig, SourceConfig
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
 
@@ -69,13 +70,23 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig, runtime: 
 
 
 def read_receipt(dataset: str) -> Obtained:
-    """What stage `download` has noted."""
+    """What stage `download` has noted.
+
+    Raises:
+        UserError: it has not, or not as this version does.
+    """
     from pennet.data.sources.obtain import Arrived, Obtained
 
-    values = json.loads(layout.receipt_path(dataset).read_text())
-    archives = [Arrived(**archive) for archive in values.pop("archives")]
-    lists = values.pop("lists")
-    return Obtained(archives=archives, lists=Arrived(**lists) if lists else None, **values)
+    path, remedy = layout.receipt_path(dataset), f"run `dvc repro --force download@{dataset}`"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        archives = [Arrived(**archive) for archive in values.pop("archives")]
+        lists = values.pop("lists")
+        return Obtained(archives=archives, lists=Arrived(**lists) if lists else None, **values)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {remedy}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no receipt of a download ({error!r}); {remedy}") from error
 
 
 if __name__ == "__main__":

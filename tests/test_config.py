@@ -292,9 +292,9 @@ def test_overrides_change_one_data_set(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
-        ("train", {"step": 7}, "overrides.terrain: .* train.step: unknown key"),
+        ("train", {"step": 7}, "^overrides.terrain: train.step: unknown key"),
         ("prepare", {"image_size_px": 70}, "prepare.image_size_px: 70 is not a multiple of"),
-        ("recipes", {"penet": {"base_width": 8}}, "recipes.penet"),
+        ("recipes", {"penet": {"base_width": 8}}, "recipes.penet: there is no such recipe; known are pennet, ca, gntipt"),
     ],
 )
 def test_overrides_that_cannot_be_are_named(

@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pennet.config.methods import AnyMethodConfig
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, Share, checked, one_of
 from pennet.config.validation import ConfigError, config_from_mapping
-from pennet.data.sets import DATA_SETS
+from pennet.data.sets import DATA_SETS, find
 from pennet.masks import KINDS
 from pennet.methods import classical_methods
 
@@ -67,6 +67,9 @@ class SourceConfig(Section):
             "sha256",
             f"are {len(self.sha256)} checksums for {len(self.archives)} archives; give one for each, or none",
         )
+        if self.split == "paper":
+            why = f"but {self.data_set} has no lists of the paper's authors; choose seeded, or paper_else_seeded"
+            yield find(self.data_set).paper is not None, "split", why
         is_hub = self.data_set == "hub"
         yield is_hub == bool(self.revision), "revision", "must be a commit for data_set: hub, and empty for all others"
         yield not is_hub or len(self.archives) == 1, "archives", "must be one OWNER/NAME for data_set: hub"
@@ -297,6 +300,9 @@ class Config(Section):
         known = self.overrides.get(dataset, NO_OVERRIDES)
         if known == NO_OVERRIDES:
             return self
+        if strangers := [name for name in known.recipes if name not in self.recipes]:
+            recipes = ", ".join(self.recipes)
+            raise ConfigError([f"recipes.{name}: there is no such recipe; known are {recipes}" for name in strangers])
         values = merged(asdict(self), asdict(known))
         alone = {"datasets": [dataset], "overrides": {dataset: asdict(NO_OVERRIDES)}}
         return config_from_mapping(Config, values | alone, f"overrides.{dataset}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, NewType, TypeVar
 
@@ -83,6 +84,8 @@ def _problem(error: Any) -> str:
         case _ if kind.endswith("_type"):
             expected = EXPECTED.get(kind.removesuffix("_type"), "a mapping")
             problem = f"expected {expected}, got {value!r} ({type(value).__name__})"
+        case "limit" if is_dataclass(value):  # a whole section, whose keys the reason names
+            problem = str(error["msg"])
         case _:
             problem = f"{value!r} " + re.sub("^(Input|List) should", "must", error["msg"])
     return f"{path.lstrip('.') or 'top level'}: {problem}"

@@ -6,6 +6,7 @@ import io
 import lzma
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,7 @@ MADE_BY = {
     "stored.zip": "zip -qr0 {out} *",
     "streamed.zip": "zip -qr - . | cat > {out}",
     "zip64.zip": "zip -qr -fz {out} .",
-    "python.zip": f"{sys.executable} -m zipfile -c {{out}} *",
+    "python.zip": f"{shlex.quote(sys.executable)} -m zipfile -c {{out}} *",
     "tar-that-says-gz.tar.gz": "tar -cf {out} .",
     "gz-that-says-tar.tar": "tar -c . | gzip > {out}",
     "zip-that-says-tar.tar": "zip -qr - . > {out}",

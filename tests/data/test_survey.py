@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
 from pennet.cli import app
+from pennet.data.commands.pack import pack
 from pennet.data.commands.survey import survey
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import write_tar, write_zip
@@ -167,3 +168,17 @@ def test_what_cannot_be_done_is_one_message(
 def test_no_picture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no picture; left out: nothing; give photos"):
         survey(tmp_path)
+
+
+@pytest.mark.parametrize("size_px", [16, 33])
+def test_a_size_that_no_network_takes_is_refused(photos: Path, size_px: int) -> None:
+    result = CliRunner().invoke(app, ["data", "init", "mine", str(photos), "--size-px", str(size_px)])
+    assert result.exit_code == 1
+    assert f"--size-px {size_px}: must be a multiple of 8 from 32 on" in result.output
+
+
+def test_a_packed_archive_keeps_its_own_splits(photos: Path, tmp_path: Path) -> None:
+    pack(photos, tmp_path / "mine.zip", 0.5)
+    result = CliRunner().invoke(app, ["data", "init", "mine", str(tmp_path / "mine.zip")])
+    assert result.exit_code == 0, result.output
+    assert YAML(typ="safe").load(result.stdout)["sources"]["mine"]["data_set"] == "packed"

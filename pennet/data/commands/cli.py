@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -131,17 +132,25 @@ def init(
     """Look at your own pictures, and say what params.yaml needs to train on them: nothing is copied or packed."""
     from pennet.atomic import write_text
     from pennet.data.commands.entry import Entry
-    from pennet.data.commands.survey import describe, survey
+    from pennet.data.commands.survey import SMALLEST_PX, STEP_PX, describe, is_packed, survey
 
     try:
         root = write.parent.resolve() if write else Path.cwd()
         inside = path.resolve().is_relative_to(root)
         archive = path.resolve().relative_to(root) if inside else path.resolve()
         Entry(name, "folder", str(archive))
-        found = survey(path)
-        entry = Entry(name, "folder", archive.as_posix(), image_size_px=size_px or found.suggested_px())
+        if size_px and (size_px < SMALLEST_PX or size_px % STEP_PX):
+            must = f"must be a multiple of {STEP_PX} from {SMALLEST_PX} on, as the networks need"
+            raise UserError(f"--size-px {size_px}: {must}")
+        if is_packed(path):
+            entry = Entry(name, "packed", archive.as_posix(), image_size_px=size_px)
+            lines: Iterable[str] = [f"{path}: is packed; its own manifest divides it"]
+        else:
+            found = survey(path)
+            entry = Entry(name, "folder", archive.as_posix(), image_size_px=size_px or found.suggested_px())
+            lines = describe(found, entry)
         added = entry.added_to(write) if write else ""
-        for line in describe(found, entry):
+        for line in lines:
             typer.echo(line, err=True)
         if write:
             write_text(write, added)

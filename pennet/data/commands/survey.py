@@ -20,11 +20,14 @@ from pennet.data.sets.folder import FOLDER, places_of
 from pennet.data.sets.spec import Place, Source, is_picture
 from pennet.data.sets.splits import assign
 from pennet.data.sources import archives
+from pennet.data.sources.manifest import MANIFEST
 from pennet.data.sources.search import Found, find_pictures, masks_beside, shown
 from pennet.errors import UserError
 
 SIZES_PX = (64, 128, 256)
 """Sides that every method takes; the last is the paper's."""
+SMALLEST_PX, STEP_PX = 32, 8
+"""What the networks of the quick profile take: from this side on, in such steps."""
 LARGE_ENOUGH = 0.95
 """Share of the pictures that have at least the suggested size."""
 
@@ -46,9 +49,10 @@ class Survey:
     """All that has to be mended before every picture can be used, each with its file."""
 
     def suggested_px(self) -> int:
-        """The largest of `SIZES_PX` that nearly all pictures have; the smallest of them if there is none."""
+        """The largest of `SIZES_PX` that nearly all pictures have; below them the largest that the networks take."""
         smaller = np.array([min(sides) for sides in self.sides_px.values()])
-        fitting = [size for size in SIZES_PX if len(smaller) and (smaller >= size).mean() >= LARGE_ENOUGH]
+        sizes = (*range(SMALLEST_PX, SIZES_PX[0], STEP_PX), *SIZES_PX)
+        fitting = [size for size in sizes if len(smaller) and (smaller >= size).mean() >= LARGE_ENOUGH]
         return max(fitting, default=SIZES_PX[0])
 
     def too_small(self, image_size_px: int) -> dict[str, tuple[int, int]]:
@@ -86,6 +90,11 @@ def survey(path: Path) -> Survey:
     return Survey(path, places, sides, sum(sizes[name] for name in places), found.left_out(), problems)
 
 
+def is_packed(path: Path) -> bool:
+    """Whether an archive has a manifest, as `pennet pack` writes one: then the splits are its own."""
+    return path.is_file() and any(member.name == MANIFEST for member in archives.members(path, MANIFEST.__eq__))
+
+
 def describe(found: Survey, entry: Entry) -> Iterator[str]:
     """Lines for a person: what there is, how it would be divided, what is wrong, and what to do about it.
 
@@ -121,10 +130,13 @@ def _to_mend(found: Survey, image_size_px: int) -> Iterator[str]:
     small = found.too_small(image_size_px)
     if small:
         smallest, share = min(map(min, small.values())), (len(small) + len(found.problems)) / len(found.places)
+        ratio = math.ceil(100 * share) / 100
+        leave_out = (
+            f", or let stage prepare leave them out and list them (`max_rejected_ratio: {ratio:g}` beside `image_size_px`)"
+        )
         yield (
             f"{len(small):,} are smaller than {image_size_px} px (the smallest has {smallest} px); bring them larger, remove"
-            " them, choose another --size-px, or let stage prepare leave them out and list them"
-            f" (`max_rejected_ratio: {math.ceil(100 * share) / 100:g}` beside `image_size_px`):"
+            f" them, or choose another --size-px{leave_out if ratio < 1 else ''}:"
         )
         yield from (f"  - {name} ({width}x{height} px)" for name, (width, height) in small.items())
 

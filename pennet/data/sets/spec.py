@@ -181,7 +181,8 @@ class DataSet:
             UserError: it is needed and was not given; states the licence.
         """
         if self.must_accept and not accepted:
-            raise UserError(f"{self.name}: read its licence at {self.homepage} and accept it first: {self.licence}")
+            how = "accept_licence: true in its entry of sources, or --accept-licence"
+            raise UserError(f"{self.name}: read its licence at {self.homepage} and accept it first ({how}): {self.licence}")
 
 
 def listing(paths: Sequence[Path]) -> dict[str, Path]:

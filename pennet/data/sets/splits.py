@@ -139,7 +139,9 @@ def assign(
     result = Split(origin, kept, tuple(key for key in of if key not in kept))
     empty = [split for split, count in result.counts().items() if not count and (split != "val" or val_ratio)]
     if empty:
-        ways = "change test_ratio or val_ratio, or divide large groups"
+        ways = (
+            "give more pictures, divide large groups (pictures of one subfolder are one), or change test_ratio or val_ratio"
+        )
         raise UserError(f"{data_set.name}: {len(group_of):,} pictures leave the {' and '.join(empty)} split empty; {ways}")
     return result
 

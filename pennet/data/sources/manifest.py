@@ -76,7 +76,8 @@ def read_manifest(archive: zipfile.ZipFile) -> list[Entry]:
     try:
         text = read_member(archive, MANIFEST).decode("utf-8-sig")
     except KeyError as error:
-        raise UserError(f"archive {archive.filename}: holds no {MANIFEST} (columns {', '.join(COLUMNS)})") from error
+        what = f"holds no {MANIFEST} (columns {', '.join(COLUMNS)})"
+        raise UserError(f"archive {archive.filename}: {what}; use data_set: folder, or `pennet pack`") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{where}: not UTF-8 ({error}); save it as UTF-8 or download the archive again") from error
     except UserError as error:

@@ -118,7 +118,7 @@ def _bring_archives(
 
 
 def check_unchanged(obtained: Obtained, remedy: str) -> None:
-    """Whether the archives are still there, as they came; looks at sizes, of folders also at names.
+    """Whether the archives are still there, as they came; of folders it looks at names and sizes.
 
     Args:
         obtained: what came.
@@ -131,8 +131,7 @@ def check_unchanged(obtained: Obtained, remedy: str) -> None:
         path = Path(arrived.path)
         if not path.exists():
             raise UserError(f"{path}: is no longer there; bring it back, or {remedy}")
-        now = _arrived(path) if path.is_dir() else None
-        if (path.stat().st_size if now is None else now.size_bytes) != arrived.size_bytes or now not in (None, arrived):
+        if _arrived(path) != arrived:
             raise UserError(f"{path}: has changed since it was downloaded; {remedy}")
 
 

@@ -60,8 +60,14 @@ def test_folders_named_after_splits_are_splits() -> None:
 
 
 @pytest.mark.parametrize("other", ["other/c.jpg", "c.jpg"])
-def test_folders_are_splits_only_if_all_are(other: str) -> None:
-    places = places_of(["train/a.jpg", "test/b.jpg", other])
+def test_pictures_outside_of_the_splits_are_named(other: str) -> None:
+    message = f"1 pictures lie outside of the folders that are named after splits: {other}; move or remove them"
+    with pytest.raises(UserError, match=message):
+        places_of(["train/a.jpg", "test/b.jpg", other])
+
+
+def test_one_folder_named_after_a_split_is_a_folder() -> None:
+    places = places_of(["train/a.jpg", "other/b.jpg"])
     assert {place.split for place in places.values()} == {None}
 
 

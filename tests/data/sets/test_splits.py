@@ -198,7 +198,7 @@ def test_a_split_of_only_some_pictures_is_refused() -> None:
 
 
 def test_an_empty_split_is_named() -> None:
-    with pytest.raises(UserError, match=r"folder: 2 pictures leave the test split empty; change test_ratio"):
+    with pytest.raises(UserError, match=r"folder: 2 pictures leave the test split empty; give more pictures"):
         assign(FOLDER, source({"a": "scene", "b": "scene"}), None, seed=1, test_ratio=1e-9, val_ratio=0)
     with pytest.raises(UserError, match="leave the val split empty"):
         assign(
