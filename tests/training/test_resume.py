@@ -28,7 +28,7 @@ from pennet.training import loop
 folder, steps = Path(sys.argv[1]), 14
 seed = 3
 train = TrainConfig(steps=steps, minutes=0.0, batch_size=3, ema_decay=0.9, mixed_precision=False, flip=True,
-                    quarter_turns=True, colour_jitter=0.1, log_every_steps=2,
+                    quarter_turns=True, colour_jitter=0.1, shuffle_window_shards=0, log_every_steps=2,
                     sample_every_steps=0, num_samples=1, checkpoint_every_steps=3)
 recipe = PENNetConfig(method="pennet", training_mask="rotated_square", num_levels=3, base_width=4,
                       attention_mode="paper", attention_levels="all",
