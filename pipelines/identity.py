@@ -52,6 +52,8 @@ def training_identity(dataset: str, method: str, seed: int, config: Config) -> d
         "method": method,
         "seed": str(seed),
         "prepare.image_size_px": str(config.prepare.image_size_px),
+        # Which pictures share a shard decides the order only where shards are shuffled.
+        **({"prepare.shard_mb": str(config.prepare.shard_mb)} if config.train.shuffle_window_shards else {}),
         "data.train": data_digest(dataset, "train"),
         **_flat("train", train),
         **_flat("recipe", asdict(recipe)),

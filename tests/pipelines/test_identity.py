@@ -90,6 +90,7 @@ def test_data_digest_is_of_the_pixels(project: Path, identities) -> None:
         ({"recipes": {"pennet": {"training_mask": "irregular"}}}, {"pennet"}),
         ({"runtime": {"num_threads": 2}}, {"pennet", "gntipt"}),
         ({"train": {"sample_every_steps": 3, "log_every_steps": 2, "checkpoint_every_steps": 1, "num_samples": 2}}, set()),
+        ({"prepare": {"shard_mb": 99}}, set()),
         ({"runtime": {"num_workers": 1}}, set()),
         ({"tracking": {"experiment": "other"}}, set()),
         ({"inpaint": {"batch_size": 5}}, set()),
@@ -109,6 +110,18 @@ def test_identity_changes_with_the_parameters_that_decide(project: Path, identit
     finally:
         (project / "params.yaml").write_text(text)
     assert {name for name in before if after[name] != before[name]} == changed
+
+
+def test_size_of_shards_decides_where_shards_are_shuffled(project: Path, identities) -> None:
+    text = (project / "params.yaml").read_text()
+    try:
+        change_params(project, {"train": {"shuffle_window_shards": 2}})
+        before = identities()
+        change_params(project, {"prepare": {"shard_mb": 99}})
+        after = identities()
+    finally:
+        (project / "params.yaml").write_text(text)
+    assert {name for name in before if after[name] != before[name]} == {"pennet", "gntipt"}
 
 
 @pytest.mark.parametrize(

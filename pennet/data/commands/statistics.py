@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from pennet.data.pictures.shards import INDEX
 from pennet.data.sets.splits import SPLITS
 from pennet.errors import UserError
 from pennet.extras import require
 
-INDEX = "index.parquet"
 QUANTILES = {"smallest": 0, "5 %": 5, "half": 50, "95 %": 95, "largest": 100}
 """Shares of the pictures, in percent, that are at most as large."""
 _REMEDY = "give a folder that stage prepare has written, such as data/prepared/NAME"
