@@ -47,7 +47,7 @@ FIRST_BATCH = """
 import sys
 from pathlib import Path
 import torch
-from pennet.data.dataset import InpaintingDataset, StepSampler, batches
+from pennet.training.dataset import InpaintingDataset, StepSampler, batches
 from pennet.data.pictures.shards import Shards
 from pennet.masks.centre import centre_square
 import time
