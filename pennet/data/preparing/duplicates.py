@@ -60,8 +60,7 @@ def fingerprint(picture: Picture) -> int:
     place of the median, which it is close to: a wave's sign does not depend on the other waves).
     """
     height, width = picture.shape[:2]
-    grey = picture.astype(np.float64) @ np.array(_LUMA, np.float64)
-    sums = (_overlaps(height) @ grey @ _overlaps(width).T).astype(np.int64)
+    sums = (_rows(picture) @ np.array(_LUMA, np.float64) @ _overlaps(width).T).astype(np.int64)
     cells = (sums * _STEP // (sum(_LUMA) * height * width)).astype(np.float64)
     waves = (_cosines() @ cells @ _cosines().T).astype(np.int64).ravel()
     if np.count_nonzero(np.abs(waves) < _WEAK) > _MOST_WEAK:
@@ -186,6 +185,15 @@ def _bands(count: int) -> list[int]:
     """Masks of `count` runs of bits, as equal as can be, that together are all 64."""
     edges = [i * 64 // count for i in range(count + 1)]
     return [(1 << high) - (1 << low) for low, high in pairwise(edges)]
+
+
+def _rows(picture: Picture) -> NDArray[np.float64]:
+    """Each cell's sum over its rows, in parts of 1/32 of a row: (H, W, 3) -> (32, W, 3)."""
+    height, width, channels = picture.shape
+    if height % _CELLS:
+        return (_overlaps(height) @ picture.reshape(height, -1).astype(np.float64)).reshape(_CELLS, width, channels)
+    rows = picture.reshape(_CELLS, height // _CELLS, width, channels)  # whole rows: three times as fast
+    return _CELLS * rows.sum(axis=1, dtype=np.uint32).astype(np.float64)
 
 
 @cache

@@ -7,6 +7,7 @@ import io
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from pennet.data.pictures.picture_files import read_rgb
@@ -63,7 +64,7 @@ def store(content: bytes, key: str, size_px: int, resample: Resample) -> Stored:
     else:
         picture = resize_square(picture, size_px, resample)
         ending, kept = "png", _png(picture)
-    pixels = hashlib.sha256(picture.tobytes()).digest()
+    pixels = hashlib.sha256(np.ascontiguousarray(picture)).digest()
     return Stored(ending, kept, width, height, hashlib.sha256(kept).digest(), fingerprint(picture), pixels)
 
 
