@@ -104,3 +104,9 @@ def test_weights_that_appear_are_evaluated_with(demo: Path) -> None:
         assert not any(stage.startswith(("train@", "inpaint")) for stage in status)
     finally:
         weights.unlink()
+
+
+def test_what_the_cache_holds_lies_on_the_disk_once(demo: Path) -> None:
+    (shard,) = (demo / "data" / "prepared" / "terrain").glob("shard-*.tar")
+    assert shard.stat().st_nlink > 1
+    assert shard.stat().st_mode & 0o222 == 0  # what the cache holds is not written into by mistake
