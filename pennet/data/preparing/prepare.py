@@ -100,7 +100,7 @@ def prepare(
                 write_shards(chosen, parts, fresh, shard_bytes)
                 _write_records(chosen, problems, split, fresh)
                 write_json(fresh / DIGESTS, digests(chosen))
-                card = _card(data_set, split, chosen, len(problems))
+                card = _card(data_set, source, split, chosen, len(problems))
                 asked = {"size_px": size_px, "resize_filter": resize_filter, "max_look_alike_bits": max_look_alike_bits}
                 write_json(fresh / CARD, card | asked)
                 for name, notice in source.notices.items():
@@ -193,8 +193,9 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
     write_text(path, text.getvalue())
 
 
-def _card(data_set: DataSet, split: Split, chosen: Chosen, num_rejected: int) -> dict[str, Any]:
-    return {
+def _card(data_set: DataSet, source: Source, split: Split, chosen: Chosen, num_rejected: int) -> dict[str, Any]:
+    no_pictures = {"no_pictures": source.left_out} if source.left_out else {}
+    return no_pictures | {
         "data_set": data_set.name,
         "title": data_set.title,
         "homepage": data_set.homepage,
