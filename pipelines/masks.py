@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import MasksConfig
+from pennet.config.sections import MaskFilesConfig
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.params import stage_main
@@ -31,6 +32,7 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
             if protocol in masks.files:
                 own = masks.files[protocol]
                 try:
+                    _check_sha256(own)
                     numbered = mask_files(Path(own.archive), own.hole, side_px, masks.seed, own.under).numbered
                 except UserError as error:
                     raise UserError(f"masks.files.{protocol}: {error}") from error
@@ -40,6 +42,16 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
                 yield Entry(name, protocol, numbered(i), masks.seed)
 
     write_masks(layout.masks_dir(dataset), entries())
+
+
+def _check_sha256(own: MaskFilesConfig) -> None:
+    """DVC watches no archive, which may be large: what it watches is its checksum in `params.yaml`."""
+    from pennet.mask_sets.files import digest
+
+    found = digest(Path(own.archive), own.under)
+    if found != own.sha256:
+        expected = f"expected {own.sha256}; bring those masks back, or" if own.sha256 else "not yet declared;"
+        raise UserError(f"{own.archive}: its sha256 is {found}, {expected} put it into masks.files if you mean these masks")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig, runtime: 
     from pathlib import Path
 
     from pennet.data.pictures.picture_files import save_png
-    from pennet.data.pictures.shards import Shards
+    from pennet.data.pictures.shards import SPLITS, Shards
     from pennet.data.preparing.prepare import prepare as write_prepared
     from pennet.data.sets import find
-    from pennet.data.sets.splits import SPLITS, assign, with_fewer_test_images
+    from pennet.data.sets.splits import assign, with_fewer_test_images
     from pennet.data.sources.obtain import check_unchanged
     from pennet.pictures import contact_sheet
     from pipelines.workers import workers
@@ -66,6 +66,8 @@ def run(dataset: str, *, source: SourceConfig, prepare: PrepareConfig, runtime: 
         if sample:
             save_png(layout.contact_sheet_dir(dataset) / f"{name}.png", contact_sheet(sample, CONTACT_SHEET_COLUMNS))
     counted = ", ".join(f"{counts[name]:,} {name}" for name in SPLITS)
+    if pictures.left_out:
+        print(f"{dataset}: no pictures, and left out: {pictures.left_out}")
     print(f"{dataset}: {counted} pictures of {prepare.image_size_px} px; split: {split.origin}")
 
 

@@ -59,6 +59,12 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
         ("train", "minutes", 3, " with train.minutes: 3 is no budget"),
         ("recipes.pennet", "lr_milestones", [0.5, 1], "recipes.pennet.lr_milestones[1]: 1 must be less than 1"),
         ("recipes.ca", "method", "cat", "recipes.ca.method: 'cat' is not one of pennet, ca, gntipt"),
+        (
+            "masks",
+            "files",
+            {"own": {"archive": "ftp://a.org/masks.zip", "hole": "white", "under": "", "sha256": ""}},
+            "masks.files.own.archive: 'ftp://a.org/masks.zip' is an address; download the masks yourself and give",
+        ),
         ("train", "steps", True, "train.steps: expected int, got True"),
         ("train", "steps", 1.5, "train.steps: expected int"),
         ("train", "ema_decay", 1.0, "train.ema_decay: 1.0 must be less than 1"),

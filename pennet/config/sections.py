@@ -98,12 +98,19 @@ class PrepareConfig(Section):
 class MaskFilesConfig(Section):
     """Masks that somebody else drew."""
 
-    archive: Annotated[str, checked(str.strip, "must be the path of a folder or an archive of mask pictures")]
+    archive: Annotated[
+        str,
+        checked(str.strip, "must be the path of a folder or an archive of mask pictures"),
+        checked(lambda path: "://" not in path, "is an address; download the masks yourself and give their path"),
+    ]
     """A folder, zip or tar of mask pictures."""
     hole: Literal["white", "black"]
     """The colour of holes: white in NVIDIA's testing masks, black in its training masks and in QD-IMD."""
     under: str
     """A folder inside, to take the masks of that only; empty for all."""
+    sha256: Annotated[str, checked(re.compile("([0-9a-f]{64})?").fullmatch, SHA256_LIMIT)]
+    """Of an archive, as `sha256sum` prints it; of a folder that of its masks' names and contents. Stage `masks` takes no
+    others; while this is empty it says what to put here."""
 
 
 @dataclass(frozen=True)

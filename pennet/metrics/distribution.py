@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pennet.metrics.frechet import check_sets, frechet_distance, frechet_distances_without
+from pennet.metrics.frechet import check_sets, frechet_distance, frechet_jackknife
 from pennet.metrics.metric import Metric
 from pennet.metrics.summary import JACKKNIFE_GROUPS, Interval, jackknife_interval
 
@@ -255,8 +255,9 @@ def _inception(fake: Features, real: Features, groups: Sequence[Rows], config: E
 def _frechet(fake: Features, real: Features, groups: Sequence[Rows], config: EvaluateConfig) -> SetScore:
     count, size = _size_of_pairs(fake, real), fake.features.shape[1]
     notes = [f"biased: n = {count} does not exceed the {size} features (rank-deficient); prefer KID"] * (count <= size)
-    distance = frechet_distance(fake.features, real.features)
-    without = frechet_distances_without(fake.features, real.features, groups) if count > 2 else []  # two must be left
+    if count == 2:  # two must be left
+        return _with_interval(frechet_distance(fake.features, real.features), None, notes, [], count, lowest=0.0)
+    distance, without = frechet_jackknife(fake.features, real.features, groups)
     return _with_interval(distance, None, notes, without, count, lowest=0.0)
 
 

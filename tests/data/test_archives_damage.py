@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from PIL import Image
 
 from pennet.data.sources.archives import members, stream
 from pennet.errors import UserError
@@ -177,8 +178,6 @@ def test_other_compressions_of_zip_are_refused_if_wanted(tmp_path: Path, method:
         (b"version https://git-lfs.github.com/spec/v1\noid", "begins with a pointer of Git LFS"),
         (b"Rar!\x1a\x07\x00", "begins with a RAR archive"),
         (b"7z\xbc\xaf\x27\x1c", "begins with a 7-Zip archive"),
-        (b"\xff\xd8\xff\xe0", "begins with a JPEG picture"),
-        (b"\x89PNG\r\n\x1a\n", "begins with a PNG picture"),
         (b"{'error': 1}" * 100, r"begins with b\"\{'error': 1\}\{'er\""),
         (gzip.compress(b"<html>", mtime=0), "unpacked by gzip it begins with an HTML page"),
         (bz2.compress(b"\x89PNG"), "unpacked by bzip2 it begins with a PNG picture"),
@@ -193,8 +192,6 @@ def test_other_compressions_of_zip_are_refused_if_wanted(tmp_path: Path, method:
         "pointer",
         "rar",
         "7z",
-        "jpeg",
-        "png",
         "json",
         "page-in-gzip",
         "png-in-bzip2",
@@ -205,6 +202,12 @@ def test_what_is_no_archive_is_said_by_its_beginning(tmp_path: Path, content: by
     path = tmp_path / "set.zip"
     path.write_bytes(content)
     refused(path, rf"set\.zip: no zip or tar archive, for .*{message}.*; download it again, or unpack it yourself and give")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WebP", "AVIF"])
+def test_a_single_picture_is_said_to_be_one(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.zip", kind)
+    refused(tmp_path / "a.zip", rf"a\.zip: is a single picture \({kind}\); give its folder, or an archive of pictures")
 
 
 def test_empty_zip_holds_nothing(tmp_path: Path) -> None:

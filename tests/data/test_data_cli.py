@@ -130,6 +130,14 @@ def test_every_picture_that_cannot_be_read_and_what_is_none_is_named(tmp_path: P
         (["download", "places2"], "places2: read its licence at"),
         (["verify", "dtd", ARCHIVE], "give the archive of this data set"),
         (["verify", "facade", "nowhere.zip"], "nowhere.zip"),
+        (
+            ["verify", "terrain", ARCHIVE, "--lists", "a.zip"],
+            "terrain: has no lists of the paper's authors; leave out",
+        ),
+        (
+            ["init", "mine", ARCHIVE, "--write", "none/params.yaml"],
+            "none/params.yaml: no such file; name the params.yaml",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_message(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pennet.data.sources.manifest import open_archive, read_manifest, read_member
 from pennet.errors import UserError
@@ -63,6 +64,12 @@ def test_a_truncated_archive_is_named(tmp_path: Path, keep: float) -> None:
     path.write_bytes(content[: int(keep if keep > 1 else keep * len(content))])
     with pytest.raises(ValueError, match=r"set\.zip: corrupt or truncated .*; remove it and download it again"):
         read(path)
+
+
+def test_a_single_picture_is_said_to_be_one(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png: is a single picture \(PNG\); give an archive that `pennet pack` has made"):
+        open_archive(tmp_path / "a.png")
 
 
 def spoil(path: Path, at: int, central_at: int, value: int) -> Path:

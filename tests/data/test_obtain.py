@@ -60,6 +60,8 @@ def test_own_paths_stay_where_they_are(here: Place, tmp_path: Path, packed: Path
 def test_own_path_that_is_missing_or_another_is_named(here: Place, packed: Path) -> None:
     with pytest.raises(UserError, match=r"none\.zip: no such file or folder; correct its path"):
         here.bring(FOLDER, str(packed.with_name("none.zip")))
+    with pytest.raises(UserError, match=r"ftp://a\.org/a\.zip: only http and https can be downloaded; get the file"):
+        here.bring(FOLDER, "ftp://a.org/a.zip")
     with pytest.raises(UserError, match=rf"photos\.zip: sha256 is {sha256_of(packed.read_bytes())}, expected {'0' * 64}"):
         here.bring(FOLDER, str(packed), sha256=["0" * 64])
 

@@ -101,6 +101,14 @@ def test_filters_are_pillows(tmp_path: Path, name: str) -> None:
     assert np.array_equal(shards[0], np.array(square.resize((32, 32), getattr(Image.Resampling, name.upper()))))
 
 
+def test_files_that_are_no_pictures_are_on_the_card(tmp_path: Path) -> None:
+    files = {"train/a": encoded(photo(0))}
+    for left_out in ("", "2 of other types (2 .gif): a.gif, b.gif"):
+        source = replace(source_of(files), left_out=left_out)
+        prepare(FOLDER, source, split_of(files), tmp_path / "out", **SETTINGS, partial_dir=tmp_path / "partial")
+        assert json.loads((tmp_path / "out/card.json").read_text()).get("no_pictures", "") == left_out
+
+
 def test_rejected_pictures_are_listed_and_stop_nothing_up_to_the_ratio(tmp_path: Path) -> None:
     good = {f"train/{n}": encoded(photo(n)) for n in range(8)}
     clear = photo(20).convert("RGBA")

@@ -33,6 +33,9 @@ def test_a_killed_process_is_gone_on_from_and_leaves_no_worker(tmp_path: Path, m
         wait_for((tmp_path / "partial/part-00001.parquet").exists)
         workers = psutil.Process(process.pid).children()
         assert len(workers) == 2
+        busy = rf"out: process {process.pid} is preparing it \({tmp_path}/partial.lock\); wait until it has ended, or end it"
+        with pytest.raises(UserError, match=busy):
+            prepared(FILES, tmp_path)
         os.kill(process.pid, signal.SIGKILL)
     wait_for(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers))
     assert not (tmp_path / "out").exists()
@@ -42,6 +45,7 @@ def test_a_killed_process_is_gone_on_from_and_leaves_no_worker(tmp_path: Path, m
     looked_at = counting(monkeypatch)
     assert checksums(prepared(FILES, tmp_path)) == checksums(prepared(FILES, tmp_path / "at once"))
     assert len(looked_at) == len(FILES) - finished + len(FILES)
+    assert not (tmp_path / "partial.lock").exists()
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -1,5 +1,6 @@
 """Masks from archives laid out as NVIDIA's and QD-IMD's are, made here; resizing against Pillow's."""
 
+import hashlib
 import io
 import logging
 import tarfile
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 from pennet.errors import UserError
-from pennet.mask_sets.files import mask_files
+from pennet.mask_sets.files import digest, mask_files
+from pennet.masks import numbered_mask
 from pennet.masks.bins import HOLE_BINS
+from tests.project import ROOT
 
 SIDE = 40
 
@@ -153,6 +156,47 @@ def test_masks_without_a_hole_are_left_out_and_named(tmp_path: Path, caplog: pyt
     assert "disocclusion_img_mask/00000.png" in caplog.text
     with pytest.raises(UserError, match="no mask of 40 px has a hole and a known pixel"):
         mask_files(nvidia_training(tmp_path / "masks.zip", [empty]), "black", SIDE, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["lama_thin", "irregular", "objects"])
+@pytest.mark.parametrize("quality", [10, 30, 75])
+def test_masks_with_soft_edges_are_masks(tmp_path: Path, kind: str, quality: int) -> None:
+    """Saved as JPEG, of half the size, and of a quarter of it and enlarged."""
+    (tmp_path / "masks").mkdir()
+    for number in range(8):
+        for side in (64, 256, 512):
+            mask = Image.fromarray(255 * numbered_mask(kind, 7, number, height=side, width=side)).resize((256, 256))
+            mask.save(tmp_path / f"masks/{side}-{number}.jpg", quality=quality)
+    assert len(mask_files(tmp_path / "masks", "white", 256, seed=0)) == 24
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_a_photo_among_masks_is_refused_by_name_and_share(tmp_path: Path, mode: str) -> None:
+    with zipfile.ZipFile(ROOT / "data/embedded/terrain-256.zip") as archive:
+        name = next(name for name in archive.namelist() if name.startswith("images/"))
+        photo = Image.open(io.BytesIO(archive.read(name)))
+    grey = np.array(photo.convert("L"))
+    photo = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else photo.convert(mode)
+    given = folder(tmp_path / "masks", blocks(1))
+    photo.save(given / "a.png")
+    share = ((grey >= 32) & (grey <= 223)).mean()
+    assert share > 0.2
+    refused = rf"masks: a\.png: {share:.0%} of its pixels are neither black nor white, more than 20%: that is a photo"
+    with pytest.raises(UserError, match=refused):
+        mask_files(given, "black", SIDE, seed=0)
+
+
+def test_a_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+    given = folder(tmp_path / "masks", blocks(1))
+    first = digest(given)
+    (given / "readme.txt").write_text("other")
+    assert digest(given) == first == digest(given, "sub")
+    (given / "sub/00000.png").rename(given / "sub/a.png")
+    renamed = digest(given)
+    (given / "sub/a.png").write_bytes(png(blocks(1)[3], "black"))
+    assert len({first, renamed, digest(given)}) == 3
+    archive = nvidia_testing(tmp_path / "masks.zip", blocks(1))
+    assert digest(archive) == hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
 def test_what_is_no_mask_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pennet.metrics.distribution import (
     kernel_distance,
     kernel_distances_without,
 )
-from pennet.metrics.frechet import frechet_distance, frechet_distances_without
+from pennet.metrics.frechet import frechet_distance, frechet_jackknife
 from pennet.metrics.summary import jackknife_groups, jackknife_interval
 
 RELATIVE = 1e-3
@@ -174,10 +174,18 @@ def test_scores_without_a_group_are_those_of_the_other_images(count: int) -> Non
     others = [(np.delete(a, group, axis=0), np.delete(b, group, axis=0)) for group in groups]
     expected = [kernel_distance(x, y, 1, len(x), seed=0).mean for x, y in others]
     np.testing.assert_allclose(kernel_distances_without(a, b, groups), expected, rtol=1e-9)
-    expected = [frechet_distance(x, y) for x, y in others]
-    np.testing.assert_allclose(frechet_distances_without(a, b, groups), expected, rtol=1e-9)
     expected = [inception_score(x, 1, seed=0).mean for x, _ in others]
     np.testing.assert_allclose(inception_scores_without(a, 1, 0, groups), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("count", [3, 19, 47])
+def test_frechet_distances_of_few_images_without_a_group_are_those_of_the_others(count: int) -> None:
+    a, b = _features(count, 47, 1, shift=0.4), _features(count, 47, 2)
+    groups = jackknife_groups(count, seed=0)
+    expected = [frechet_distance(np.delete(a, group, axis=0), np.delete(b, group, axis=0)) for group in groups]
+    distance, without = frechet_jackknife(a, b, groups)
+    assert distance == frechet_distance(a, b)
+    np.testing.assert_allclose(without, expected, rtol=1e-9)
 
 
 def _gaussians(
@@ -189,18 +197,48 @@ def _gaussians(
     return float(np.square(mean_a - mean_b).sum() + np.trace(a + b - 2 * sqrtm(a @ b).real))
 
 
-def test_frechet_distances_of_many_images_are_the_definition() -> None:
+def _by_definition(a: NDArray[np.float32], b: NDArray[np.float32], left_out: NDArray[np.intp]) -> float:
+    x, y = (np.delete(features, left_out, axis=0).astype(np.float64) for features in (a, b))
+    return _gaussians(x.mean(axis=0), np.cov(x, rowvar=False), y.mean(axis=0), np.cov(y, rowvar=False))
+
+
+def test_frechet_distance_of_many_images_is_the_definition() -> None:
     """More images than features, the mean far from zero beside the spread, and more rows than are summed at once."""
     count = 5000
     a, b = _features(count, 12, 1, shift=300.0), _features(count, 12, 2, shift=300.5)
-    groups = jackknife_groups(count, seed=0)
-    for left_out, distance in [
-        (np.empty(0, np.intp), frechet_distance(a, b)),
-        *zip(groups, frechet_distances_without(a, b, groups), strict=True),
-    ]:
-        x, y = (np.delete(features, left_out, axis=0).astype(np.float64) for features in (a, b))
-        expected = _gaussians(x.mean(axis=0), np.cov(x, rowvar=False), y.mean(axis=0), np.cov(y, rowvar=False))
-        assert distance == pytest.approx(expected, rel=1e-9)
+    expected = _by_definition(a, b, np.empty(0, np.intp))
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
+    assert frechet_jackknife(a, b, jackknife_groups(count, seed=0))[0] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("count", "tolerance"), [(50, 0.1), (100, 0.03), (200, 0.02), (2000, 0.01)])
+@pytest.mark.parametrize("noise", [None, 0.3, 0.03], ids=["independent", "alike", "nearly the same"])
+def test_first_order_jackknife_is_as_wide_as_the_exact_one(count: int, tolerance: float, noise: float | None) -> None:
+    """Of 40 features, whose variances fall by 1,600; a set whose pictures are alike stands for composites and truths."""
+    generator = np.random.default_rng(count)
+    scales, (turn, turn_b) = 1 / np.arange(1, 41), np.linalg.qr(generator.normal(size=(2, 40, 40)))[0]
+    widths = []
+    for _ in range(4):
+        a = np.abs(generator.normal(size=(count, 40)) * scales @ turn)  # skewed, as features are
+        b = np.abs(generator.normal(size=(count, 40)) * 1.2 * scales @ turn_b)
+        if noise is not None:
+            b = a + noise * (0.1 + a.std() * generator.normal(size=a.shape) * scales[::-1] ** 0.5)
+        groups = jackknife_groups(count, seed=1)
+        distance, without = frechet_jackknife(a, b, groups)
+        exact = [_by_definition(a, b, group) for group in groups]
+        assert distance == pytest.approx(_by_definition(a, b, np.empty(0, np.intp)), rel=1e-6)
+        assert all(np.array(without) <= np.array(exact) + 1e-12)
+        intervals = jackknife_interval(distance, without), jackknife_interval(distance, exact)
+        widths.append([each.high - each.low for each in intervals if each is not None])
+    first_order, exactly = np.mean(widths, axis=0)
+    assert first_order == pytest.approx(exactly, rel=tolerance)
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_jackknife_of_a_set_to_itself_has_no_width(size: int) -> None:
+    a = _features(40, size, 1)
+    distance, without = frechet_jackknife(a, a, jackknife_groups(40, seed=0))
+    assert [distance, *without] == pytest.approx([0] * 21, abs=1e-9)
 
 
 def test_frechet_distances_with_features_that_say_nothing_are_those_without_them() -> None:
@@ -209,7 +247,8 @@ def test_frechet_distances_with_features_that_say_nothing_are_those_without_them
     zero, groups = np.zeros((200, 1), np.float32), jackknife_groups(200, seed=0)
     dead = [np.hstack([zero, features, zero]) for features in (a, b)]
     assert frechet_distance(*dead) == pytest.approx(frechet_distance(a, b), rel=1e-7)
-    np.testing.assert_allclose(frechet_distances_without(*dead, groups), frechet_distances_without(a, b, groups), rtol=1e-7)
+    for dead_or_not, value in zip(frechet_jackknife(*dead, groups)[1], frechet_jackknife(a, b, groups)[1], strict=True):
+        assert dead_or_not == pytest.approx(value, rel=1e-7)
     # A feature that is 0 in `a` alone adds its mean and variance in `b`.
     extra = _features(200, 1, 3, shift=2.0)
     expected = frechet_distance(a, b) + float(np.square(extra.mean()) + extra.var(ddof=1))
@@ -220,6 +259,7 @@ def test_frechet_distances_with_features_that_say_nothing_are_those_without_them
     longer = [np.hstack([features[:, :1].astype(np.float64) * np.sqrt(2), features[:, 1:]]) for features in (a, b)]
     assert frechet_distance(*twice) == pytest.approx(frechet_distance(*longer), rel=1e-6)
     assert frechet_distance(np.zeros((9, 3)), np.zeros((9, 3))) == 0
+    assert frechet_jackknife(np.zeros((9, 3)), np.zeros((9, 3)), jackknife_groups(9, seed=0)) == (0, [0] * 9)
 
 
 def test_kernel_distances_of_many_images_are_means_over_slices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +306,7 @@ def test_jackknife_intervals_of_the_distances_are_as_wide_as_samples_are_apart()
         groups = jackknife_groups(count, seed=i)
         pair = (frechet_distance(a, b), kernel_distance(a, b, 1, count, seed=0).mean)
         values.append(pair)
-        without = (frechet_distances_without(a, b, groups), kernel_distances_without(a, b, groups))
+        without = (frechet_jackknife(a, b, groups)[1], kernel_distances_without(a, b, groups))
         intervals = [jackknife_interval(value, left) for value, left in zip(pair, without, strict=True)]
         errors.append([(i.high - i.low) / 2 / t.ppf(0.975, len(groups) - 1) for i in intervals if i is not None])
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(values, axis=0), rtol=0.2)

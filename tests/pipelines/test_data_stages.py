@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pennet.config import PrepareConfig, SourceConfig
 from pennet.config.sections import MaskFilesConfig
 from pennet.data.pictures.shards import Shards
 from pennet.errors import UserError
+from pennet.mask_sets.files import digest
 from pipelines import download, layout, masks, outputs, prepare
 from pipelines.prepared import card
 from tests.configs import small_masks, small_prepare, small_source
@@ -259,7 +261,8 @@ def drawn(tmp_path: Path, hole: str) -> dict[str, np.ndarray]:
 def test_masks_of_files_are_a_protocol_with_holes_of_their_colour(tmp_path: Path, hole: str) -> None:
     prepared(tmp_path, some(12))
     holes = drawn(tmp_path, hole)
-    own = {"strips": MaskFilesConfig(archive="own masks", hole=hole, under="some")}  # type: ignore[arg-type]
+    sha256 = digest(Path("own masks"), "some")
+    own = {"strips": MaskFilesConfig(archive="own masks", hole=hole, under="some", sha256=sha256)}  # type: ignore[arg-type]
     masks.run("mine", masks=small_masks("centre", "strips", files=own))
     assert outputs.protocols("mine") == ["centre", "strips"]
     found = made_masks("strips")
@@ -272,14 +275,43 @@ def test_masks_of_files_are_a_protocol_with_holes_of_their_colour(tmp_path: Path
 def test_masks_of_files_declared_the_wrong_way_round_are_refused(tmp_path: Path) -> None:
     prepared(tmp_path, some(6))
     drawn(tmp_path, "white")
-    own = {"strips": MaskFilesConfig(archive="own masks", hole="black", under="")}
+    own = {"strips": MaskFilesConfig(archive="own masks", hole="black", under="", sha256=digest(Path("own masks")))}
     with pytest.raises(UserError, match="the holes are white, so declare hole: white"):
         masks.run("mine", masks=small_masks("strips", files=own))
     assert not layout.masks_dir("mine").exists()
 
 
-def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("archive", ["own masks", "masks.zip"])
+def test_masks_of_files_that_have_changed_are_refused(tmp_path: Path, archive: str) -> None:
+    prepared(tmp_path, some(6))
+    drawn(tmp_path, "white")
+    with zipfile.ZipFile("masks.zip", "w") as packed:
+        packed.write("own masks/some/0.png")
+
+    def run(sha256: str) -> None:
+        own = MaskFilesConfig(archive=archive, hole="white", under="", sha256=sha256)
+        masks.run("mine", masks=small_masks("strips", files={"strips": own}))
+
+    with pytest.raises(
+        UserError, match=rf"masks\.files\.strips: {archive}: its sha256 is .*, not yet declared; put"
+    ) as caught:
+        run("")
+    declared = re.findall("[0-9a-f]{64}", str(caught.value))[0]
+    if archive == "masks.zip":
+        assert declared == hashlib.sha256(Path(archive).read_bytes()).hexdigest()
+    run(declared)
+    made = made_masks("strips")
+    Image.open("own masks/some/0.png").transpose(Image.Transpose.ROTATE_90).save("own masks/some/0.png")
+    with zipfile.ZipFile("masks.zip", "w") as packed:
+        packed.write("own masks/some/0.png")
+    with pytest.raises(UserError, match=f"expected {declared}; bring those masks back, or put it into masks.files"):
+        run(declared)
+    assert np.array_equal(made_masks("strips"), made)
+
+
+def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.gif").touch()
     for name, content in some(40).items():
         (tmp_path / "photos" / name).write_bytes(content)
     tested = []
@@ -289,6 +321,7 @@ def test_a_folder_is_divided_by_its_seed_and_the_card_says_so(tmp_path: Path) ->
         prepare.run("mine", source=source, prepare=small_prepare(), runtime=RUNTIME)
         tested.append(keys("test"))
         assert card("mine")["split_origin"] == f"seeded, {len(tested[-1])} test images of seed {seed}"
+        assert "mine: no pictures, and left out: 1 of other types (1 .gif): a.gif" in capsys.readouterr().out
         assert sum(len(keys(split)) for split in ("train", "val", "test")) == 40
     assert tested[0] == tested[1] != tested[2]
     masks.run("mine", masks=small_masks())

@@ -94,20 +94,19 @@ def verify(
 ) -> None:
     """Check that archives are this data set and whole, decode every picture, and say how they are divided."""
     from pennet.data.sets import find
-    from pennet.data.sets.folder import FOLDER
     from pennet.data.sets.splits import assign
-    from pennet.data.sources.search import find_pictures
 
     try:
         data_set = find(name)
+        if lists and not data_set.paper:
+            raise UserError(f"{name}: has no lists of the paper's authors; leave out --lists {lists}")
         source = data_set.read(paths)
         split = assign(data_set, source, lists, seed=seed, test_ratio=test_ratio, val_ratio=val_ratio)
         bad = _undecodable(source, name)
     except (UserError, OSError) as error:
         _fail(error)
-    for path in paths if data_set is FOLDER else ():
-        if path.is_dir() and (left_out := find_pictures(path).left_out()):
-            typer.echo(f"no pictures: {left_out}", err=True)
+    if source.left_out:
+        typer.echo(f"no pictures: {source.left_out}", err=True)
     typer.echo(f"{name}: {len(source.places):,} pictures; split: {split.origin}")
     typer.echo(", ".join(f"{count:,} {part}" for part, count in split.counts().items()))
     if split.left_out:

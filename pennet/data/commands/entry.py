@@ -75,6 +75,9 @@ class Entry:
                 lines += ["", "overrides:"]
             _append_below(lines, "overrides", self.name, self._overrides())
             _append_to_list(lines, "datasets", self.name)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            remedy = "name the params.yaml of a project, or leave out --write to see the lines"
+            raise UserError(f"{path}: no such file; {remedy}") from error
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from error
         except UserError as error:

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pennet.data.pictures.shards import INDEX
-from pennet.data.sets.splits import SPLITS
+from pennet.data.pictures.shards import INDEX, SPLITS
 from pennet.errors import UserError
 from pennet.extras import require
 

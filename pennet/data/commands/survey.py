@@ -80,6 +80,7 @@ def survey(path: Path) -> Survey:
             sides[name] = size_px(file, name)
         except (UserError, OSError) as error:
             problems.append(str(error))
+    problems += [f"{shown(path / name)}: {refusal}" for name in names if (refusal := archives.name_refusal(name))]
     places = places_of(names)
     if not path.is_dir():
         found.masks.extend(map(Path, masks_beside(map(PurePosixPath, names))))

@@ -27,6 +27,7 @@ from pennet.data.preparing.parts import Parts
 from pennet.data.preparing.storing import Stored, store
 from pennet.data.sets.spec import DataSet, Item, Source
 from pennet.data.sets.splits import Split
+from pennet.data.sources.alone import alone
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.images import Resample
@@ -79,28 +80,34 @@ def prepare(
 
     Raises:
         UserError: too many rejected pictures, with the first of them; a split of which nothing is left; a full disk, a
-            damaged source, or workers that were killed. What was done is kept.
+            damaged source, or workers that were killed. What was done is kept. Or another process that prepares the same.
     """
     require("data", "pyarrow")
+    lock = partial_dir.with_name(f"{partial_dir.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
     work = partial(_look_at, size_px=size_px, resample=resize_filter)
     try:
-        parts = Parts(partial_dir, {"size_px": size_px, "resize_filter": resize_filter, "pillow": pillow_version})
-        while not _fill(parts, source, split, work, workers):  # the source is another one than that of the parts
-            pass
-        rows = parts.rows()
-        rejected = rows.filter(rows["rejected"].is_valid()).select(["key", "rejected"]).to_pylist()
-        problems = [(row["key"], row["rejected"]) for row in rejected]
-        _check_rejected(problems, len(rows), max_rejected_ratio, partial_dir / REJECTED)
-        chosen = choose(rows.filter(rows["rejected"].is_null()), split, max_look_alike_bits)
-        with replacing_folder(folder) as fresh:
-            write_shards(chosen, parts, fresh, shard_bytes)
-            _write_records(chosen, problems, split, fresh)
-            write_json(fresh / DIGESTS, digests(chosen))
-            card = _card(data_set, split, chosen, len(problems))
-            asked = {"size_px": size_px, "resize_filter": resize_filter, "max_look_alike_bits": max_look_alike_bits}
-            write_json(fresh / CARD, card | asked)
-            for name, notice in source.notices.items():
-                (fresh / name).write_bytes(notice)
+        with alone(lock, lambda holder: _busy(folder, holder, lock)):
+            parts = Parts(partial_dir, {"size_px": size_px, "resize_filter": resize_filter, "pillow": pillow_version})
+            while not _fill(parts, source, split, work, workers):  # the source is another one than that of the parts
+                pass
+            rows = parts.rows()
+            rejected = rows.filter(rows["rejected"].is_valid()).select(["key", "rejected"]).to_pylist()
+            problems = [(row["key"], row["rejected"]) for row in rejected]
+            _check_rejected(problems, len(rows), max_rejected_ratio, partial_dir / REJECTED)
+            chosen = choose(rows.filter(rows["rejected"].is_null()), split, max_look_alike_bits)
+            with replacing_folder(folder) as fresh:
+                write_shards(chosen, parts, fresh, shard_bytes)
+                _write_records(chosen, problems, split, fresh)
+                write_json(fresh / DIGESTS, digests(chosen))
+                card = _card(data_set, source, split, chosen, len(problems))
+                asked = {"size_px": size_px, "resize_filter": resize_filter, "max_look_alike_bits": max_look_alike_bits}
+                write_json(fresh / CARD, card | asked)
+                for name, notice in source.notices.items():
+                    (fresh / name).write_bytes(notice)
+            (partial_dir / REJECTED).unlink(missing_ok=True)
+            parts.remove()
+            return chosen.counts()
     except BrokenProcessPool as error:
         remedy = "give fewer workers if the memory was full, and start again: what was done is kept"
         raise UserError(f"{folder}: one of {workers.number} workers was killed; {remedy}") from error
@@ -109,9 +116,10 @@ def prepare(
             raise
         where = error.filename or f"{partial_dir} or {folder}"
         raise UserError(f"{where}: the disk is full; make room and start again: what was done is kept") from error
-    (partial_dir / REJECTED).unlink(missing_ok=True)
-    parts.remove()
-    return chosen.counts()
+
+
+def _busy(folder: Path, holder: str, lock: Path) -> UserError:
+    return UserError(f"{folder}: process {holder} is preparing it ({lock}); wait until it has ended, or end it")
 
 
 def _fill(parts: Parts, source: Source, split: Split, work: Callable[[list[Item]], list[Looked]], workers: Workers) -> bool:
@@ -185,8 +193,9 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
     write_text(path, text.getvalue())
 
 
-def _card(data_set: DataSet, split: Split, chosen: Chosen, num_rejected: int) -> dict[str, Any]:
-    return {
+def _card(data_set: DataSet, source: Source, split: Split, chosen: Chosen, num_rejected: int) -> dict[str, Any]:
+    no_pictures = {"no_pictures": source.left_out} if source.left_out else {}
+    return no_pictures | {
         "data_set": data_set.name,
         "title": data_set.title,
         "homepage": data_set.homepage,

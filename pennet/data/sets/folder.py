@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from pennet.data.sets.spec import DataSet, Place, Source, archive_source, is_picture, listing
-from pennet.data.sources.search import a_few, masks_beside, shown
+from pennet.data.pictures.picture_files import SUFFIXES
+from pennet.data.sets.spec import Place, Source, archive_source, is_picture, listing, of_ones_own
+from pennet.data.sources.search import Found, a_few, masks_beside, shown
 from pennet.errors import UserError
 
 SPLIT_OF_WORD = {
@@ -29,6 +30,9 @@ def are_splits(found: Collection[str | None]) -> bool:
 def places_of(names: Iterable[str]) -> dict[str, Place]:
     """A picture's key is its whole path; those in one subfolder are taken for a group, such as a scene, and stay together.
 
+    A group is called without the folders that all pictures share: a folder is divided as the archive of it is, which has the
+    folder's name on top.
+
     Raises:
         UserError: some pictures lie in folders named after training and test, others beside these: it names the others.
 
@@ -49,20 +53,24 @@ def places_of(names: Iterable[str]) -> dict[str, Place]:
     places = {}
     for name in names:
         key = unicodedata.normalize("NFC", name)  # macOS writes the same name in other code points
-        inside = folders[name][shared + has_splits :]
-        group = key.rpartition("/")[0] if inside else key
+        own = key.split("/")[shared:]
+        group = "/".join(own[:-1] if len(own) > 1 + has_splits else own)
         places[name] = Place(key, group, splits[name] if has_splits else None)
     return places
 
 
 def read(paths: Sequence[Path]) -> Source:
-    members = listing(paths)
+    others: list[str] = []
+    members = listing(paths, others)
     places = places_of(members)
+    masks = [Path(name) for name in members if is_picture(name) and name not in places]
+    no_pictures = [Path(name) for name in [*members, *others] if not is_picture(name)]
+    left_out = Found(masks=sorted(masks), others=sorted(no_pictures)).left_out()
     if not places:
-        where = ", ".join(map(shown, paths))
-        raise UserError(f"{where}: holds no picture, but {a_few(members) or 'nothing'}; give a folder or archive of photos")
+        where, remedy = ", ".join(map(shown, paths)), f"give a folder or archive of photos ({', '.join(SUFFIXES)})"
+        raise UserError(f"{where}: holds no picture; left out: {left_out or 'nothing'}; {remedy}")
     own_split = "the folders' own" if any(place.split for place in places.values()) else ""
-    return archive_source(members, places, own_split)
+    return archive_source(members, places, own_split, left_out=left_out)
 
 
 def _num_shared(folders: Sequence[Sequence[str]]) -> int:
@@ -71,19 +79,11 @@ def _num_shared(folders: Sequence[Sequence[str]]) -> int:
     return next((i for i, part in enumerate(shortest) if any(other[i] != part for other in folders)), len(shortest))
 
 
-FOLDER = DataSet(
-    name="folder",
-    title="Your own pictures",
-    homepage="",
+FOLDER = of_ones_own(
+    "folder",
+    "Your own pictures",
     holds="The pictures of a folder with its subfolders, or of a zip or tar archive.",
-    num_images=None,
-    splits=(),
     split_origin="folders named train, val and test if all pictures lie in such; otherwise a share of the groups, by a seed",
-    licence="Whatever you may do with your own pictures.",
-    must_accept=False,
-    citation="",
-    archives=(),
-    disk_bytes=None,
     read=read,
     traps=(
         "Pictures of one subfolder are a group, which is never split: one large subfolder makes uneven splits.",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pennet.data.sets.spec import DataSet, Place, Source
+from pennet.data.sets.spec import Place, Source, of_ones_own
 from pennet.data.sources.manifest import open_archive, read_manifest, read_member
 from pennet.errors import UserError
 
@@ -32,18 +32,10 @@ def read(paths: Sequence[Path]) -> Source:
     return Source(places, contents, own_split="the archive's own manifest", notices=notices)
 
 
-PACKED = DataSet(
-    name="packed",
-    title="Your own pictures, packed",
-    homepage="",
+PACKED = of_ones_own(
+    "packed",
+    "Your own pictures, packed",
     holds="The pictures of an archive that `pennet pack` has made, or of any zip file with such a `manifest.csv`.",
-    num_images=None,
-    splits=(),
     split_origin="the archive's own manifest",
-    licence="Whatever you may do with your own pictures.",
-    must_accept=False,
-    citation="",
-    archives=(),
-    disk_bytes=None,
     read=read,
 )

@@ -94,6 +94,8 @@ class Source:
     """Whose split it is that the source brings; empty if it brings none."""
     caveat: str = ""
     """What speaks against names that the paper's lists are applied to; empty if nothing does."""
+    left_out: str = ""
+    """Files that are no pictures of it, counted and named; empty if there are none, or they are known to lie there."""
     notices: Mapping[str, bytes] = field(default_factory=dict)
     """Files that the licence asks to go with the pictures, by name."""
 
@@ -185,17 +187,56 @@ class DataSet:
             raise UserError(f"{self.name}: read its licence at {self.homepage} and accept it first ({how}): {self.licence}")
 
 
-def listing(paths: Sequence[Path]) -> dict[str, Path]:
+def of_ones_own(
+    name: str,
+    title: str,
+    *,
+    holds: str,
+    split_origin: str,
+    read: Callable[[Sequence[Path]], Source],
+    traps: tuple[str, ...] = (),
+) -> DataSet:
+    """A data set of which nothing is known but how it is read; see `DataSet`."""
+    return DataSet(
+        name=name,
+        title=title,
+        homepage="",
+        holds=holds,
+        num_images=None,
+        splits=(),
+        split_origin=split_origin,
+        licence="Whatever you may do with your own pictures.",
+        must_accept=False,
+        citation="",
+        archives=(),
+        disk_bytes=None,
+        read=read,
+        traps=traps,
+    )
+
+
+def listing(paths: Sequence[Path], others: list[str] | None = None) -> dict[str, Path]:
     """Every picture and list in archives and folders, and the one it lies in.
+
+    Args:
+        paths: archives or folders.
+        others: gets the names of all other files; None: they are passed over.
 
     Raises:
         UserError: none given, not readable, or a picture that is there twice; names them.
     """
     if not paths:
         raise UserError("no archive or folder given; name what was downloaded")
+
+    def wanted(name: str) -> bool:
+        tells = name.lower().endswith(_TELLING)
+        if not tells and others is not None:
+            others.append(name)
+        return tells
+
     found: dict[str, Path] = {}
     for path in paths:
-        for member in archives.members(path, lambda name: name.lower().endswith(_TELLING)):
+        for member in archives.members(path, wanted):
             if member.name in found and is_picture(member.name):
                 raise UserError(f"{member.name}: is in {shown(found[member.name])} and again in {shown(path)}; give it once")
             found.setdefault(member.name, path)
@@ -203,7 +244,7 @@ def listing(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def archive_source(
-    members: Mapping[str, Path], places: Mapping[str, Place], own_split: str = "", caveat: str = ""
+    members: Mapping[str, Path], places: Mapping[str, Place], own_split: str = "", caveat: str = "", left_out: str = ""
 ) -> Source:
     """The source that reads `places` out of the archives of `listing`.
 
@@ -218,7 +259,7 @@ def archive_source(
             for member, content in archives.stream(path, lambda name: members.get(name) == path and name in places):  # noqa: B023
                 yield member.name, content
 
-    return Source(places, contents, own_split, caveat)
+    return Source(places, contents, own_split, caveat, left_out)
 
 
 def _check_keys(places: Mapping[str, Place]) -> None:
@@ -260,5 +301,5 @@ def not_this_set(title: str, members: Iterable[str], expected: str, reasons: Map
     for mark, reason in reasons.items():
         if any(mark in f"/{name}" for name in members):
             return UserError(f"{title}: {reason}")
-    instead = a_few(members) or "nothing"
+    instead = a_few(members) or "no picture, list or archive at all"
     return UserError(f"{title}: holds no file such as {expected}, but {instead}; give the archive of this data set")

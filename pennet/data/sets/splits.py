@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pennet.data.pictures.shards import SPLITS
 from pennet.data.sets.spec import DataSet, PaperLists, Source, SplitList
 from pennet.data.sources.archives import stream
 from pennet.data.sources.download import Remote, fetch_remote
 from pennet.data.sources.search import a_few
 from pennet.errors import UserError
 
-SPLITS = ("train", "val", "test")
 _PRECEDENCE = ("test", "val", "train")
 _LISTS_AT = "mikeyu925/ALE-Net", "543443755b2406019148fbcf54ef385ae2f579fa"
 """The repository that holds the lists of PEN-Net's authors, and its pinned revision."""
@@ -124,7 +124,8 @@ def assign(
         one_sided = f"{len(strangers):,} pictures are in the data or in the split only"
         raise UserError(f"{data_set.name}: {one_sided}: {a_few(strangers)}; give the whole data set and its own lists")
 
-    if "test" not in of.values():
+    if "test" not in of.values() and "val" in of.values():
+        origin += ", its validation images as test"
         of = {key: "test" if split == "val" else split for key, split in of.items()}
     if "val" not in of.values():
         training = {group_of[key] for key, split in of.items() if split == "train"}

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from pennet.data.sources.archive_entries import LINK, NO_FILE, Entries, Entry
-from pennet.data.sources.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip
+from pennet.data.sources.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip, picture_kind
 from pennet.data.sources.tar_entries import tar_entries
 from pennet.errors import UserError
 from pennet.extras import require
@@ -89,7 +89,7 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
             if entry is None:
                 return
             name = _plain(entry.name)
-            outside = _outside(entry.name)
+            outside = "" if is_folder else _outside(entry.name)
             if outside:
                 raise UserError(f"{path}: member {entry.name!r} {outside}; take the archive from a source that you trust")
             held += entry.size
@@ -145,11 +145,22 @@ def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _HIDDEN for part in name.split("/"))
 
 
-def _refusal(name: str, size: int) -> str:
+def name_refusal(name: str) -> str:
+    """Why no file may have this path, with the remedy; empty if it may."""
+    if "\\" in name:
+        return "has a backslash in its path; rename it"
+    if re.match("[A-Za-z]:", name):
+        return "begins like a drive of Windows; rename it"
     if re.search(r"[\x00-\x1f\x7f]", name):
         return "has a control character in its name; rename it"
     if re.search("[\ud800-\udfff]", name):
         return "has a name that is no UTF-8; rename it"
+    return ""
+
+
+def _refusal(name: str, size: int) -> str:
+    if refusal := name_refusal(name):
+        return refusal
     return f"has {size:,} bytes, more than {MAX_MEMBER_BYTES:,}; that is no picture" if size > MAX_MEMBER_BYTES else ""
 
 
@@ -210,6 +221,8 @@ def _in_archive(path: Path) -> Entries:
         with _decompressed(path, packed) as file:
             head = file.read(HEAD_BYTES)
     if not is_tar(head):
+        if not packed and (kind := picture_kind(head)):
+            raise UserError(f"{path}: is a single picture ({kind}); give its folder, or an archive of pictures")
         begins = f"unpacked by {packed} it begins" if packed else "it begins"
         remedy = "download it again, or unpack it yourself and give the folder"
         raise UserError(f"{path}: no zip or tar archive, for {begins} with {beginning(head)}; {remedy}")

@@ -24,8 +24,14 @@ _OTHERS = {
     b"rar!": "a RAR archive",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
     b"%pdf": "a PDF",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89png": "a PNG picture",
+}
+_PICTURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
 }
 
 # The argument of all functions: `HEAD_BYTES` or more of a file's first bytes, fewer only of a shorter file.
@@ -53,12 +59,23 @@ def is_web_page(head: bytes) -> bool:
     return _text(head).startswith(_WEB_PAGE)
 
 
+def picture_kind(head: bytes) -> str:
+    """JPEG, PNG, GIF, BMP, TIFF, WebP, AVIF or HEIC; empty if it is none of them."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1"):
+        return "AVIF" if head[8:12] in (b"avif", b"avis") else "HEIC"
+    return next((kind for magic, kind in _PICTURES.items() if head.startswith(magic)), "")
+
+
 def beginning(head: bytes) -> str:
     """What a file is that begins like this, as far as that can be told; ends the sentence `it begins with`."""
     if not head:
         return "nothing, empty or cut short as it is"
     if not head.strip(b"\0"):
         return "zeros, as a download that wrote nothing or an empty tar archive"
+    if kind := picture_kind(head):
+        return f"a {kind} picture"
     start = _text(head)
     return next((what for magic, what in _OTHERS.items() if start.startswith(magic)), repr(head[:16]))
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pennet.data.sources.formats import HEAD_BYTES, picture_kind
 from pennet.errors import UserError
 
 MANIFEST = "manifest.csv"
@@ -46,7 +47,13 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise UserError(f"archive {path}: no such file; run the download stage") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, UnicodeDecodeError) as error:
+    except zipfile.BadZipFile as error:
+        with path.open("rb") as file:
+            kind = picture_kind(file.read(HEAD_BYTES))
+        if kind:
+            raise UserError(f"{path}: is a single picture ({kind}); give an archive that `pennet pack` has made") from error
+        raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
+    except (NotImplementedError, EOFError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
 
 

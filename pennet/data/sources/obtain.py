@@ -143,6 +143,8 @@ def _own(source: str, sha256: str, folder: Path) -> Arrived:
             fetch_remote(remote, path, folder / PARTIAL, "correct its address, or get the file and name its path")
     else:
         path = Path(source)
+        if "://" in source and not path.exists():
+            raise UserError(f"{source}: only http and https can be downloaded; get the file yourself and name its path")
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; correct its path")
     arrived = _arrived(path)

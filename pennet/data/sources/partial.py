@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -16,6 +16,7 @@ from typing import Literal, Self, get_args
 from tqdm import tqdm
 
 from pennet.atomic import replacing, write_json
+from pennet.data.sources.alone import alone
 from pennet.data.sources.formats import compression, is_tar, is_zip
 from pennet.errors import TransientError, UserError
 
@@ -212,7 +213,8 @@ def kept(folder: Path, name: str, content: str, algorithms: Iterable[str] = ()) 
     label = f"{name[:50]}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"  # a longer name may be too long
     path, notes = folder / f"{label}.part", folder / f"{label}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f"{label}.lock", name):
+    lock = folder / f"{label}.lock"
+    with alone(lock, lambda holder: _busy(name, holder, lock)):
         if path.exists() and path.stat().st_nlink > 1:  # a process was killed when the whole file stood in its place
             path.unlink()
         with Partial(path, algorithms, notes) as partial:
@@ -231,40 +233,8 @@ def kept(folder: Path, name: str, content: str, algorithms: Iterable[str] = ()) 
                     partial._remove()
 
 
-@contextmanager
-def _alone(path: Path, name: str) -> Iterator[None]:
-    """Holds a lock file with this process's number. The kernel frees the lock with its holder, so none is ever stale.
-
-    Windows and file systems without `flock` have no such lock: there, whoever starts two downloads of one file must wait.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    while True:
-        file = path.open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read()
-            file.close()
-            raise TransientError(f"{name}: process {holder} is downloading it ({path}); wait until it has ended") from error
-        except OSError:  # no flock here
-            pass
-        with suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                break
-        file.close()  # its holder has just removed it
-    with file:
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+def _busy(name: str, holder: str, lock: Path) -> TransientError:
+    return TransientError(f"{name}: process {holder} is downloading it ({lock}); wait until it has ended")
 
 
 def is_kind(head: bytes, kind: Kind) -> bool:

@@ -81,7 +81,7 @@ def test_parquet_becomes_pictures_named_by_file_and_row(tmp_path: Path, fake_hub
     assert items[101].key == "data/train-00001-of-00002.parquet/0000001"
     assert [item.split for item in items] == ["train"] * 110 + ["val"] * 5
     split = assign(HUB, source, None, seed=1, test_ratio=0.1, val_ratio=0.1)
-    assert split.origin == "its own (someone/pictures), which is not the paper's"
+    assert split.origin == "its own (someone/pictures), which is not the paper's, its validation images as test"
     assert split.counts()["test"] == 5
 
 
