@@ -53,7 +53,7 @@ def _exact() -> Iterator[None]:
 
 
 def use(device: str = "cuda", deterministic: bool = False, tf32: bool = False) -> None:
-    apply_runtime(RuntimeConfig(device, torch.get_num_threads(), 0, "", deterministic, tf32, cudnn_benchmark=False))
+    apply_runtime(RuntimeConfig(device, torch.get_num_threads(), 1, 0, "", deterministic, tf32, cudnn_benchmark=False))
 
 
 class Silence:

@@ -165,5 +165,5 @@ def _reduce(value: Tensor, how: dist.ReduceOp.RedOpType) -> None:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # what gloo and NCCL raise when a connection is closed
-        first_line = next(iter(str(error).splitlines()), "")
-        raise ProcessLost(f"another process of this training has ended ({first_line})") from error
+        first_sentence = str(error).partition(". ")[0]
+        raise ProcessLost(f"another process of this training has ended ({first_sentence})") from error
