@@ -105,14 +105,3 @@ def test_what_a_user_can_mend_is_said_once_and_one_process_goes_on(project: Path
     assert f"{int(older.stem.partition('-')[2])}/{STEPS} [" in finished.stderr  # where the progress bar begins
     (timing,) = project.glob("checkpoints/*/timing.json")
     assert json.loads(timing.read_text())["processes"] == [2, 1]
-
-    change_params(project, {"runtime": {"num_processes": 2}})
-    again = run(project, "python", *STAGE)
-    assert "trained already; nothing that decides the weights has changed" in again.stdout
-
-
-def test_a_wrong_number_of_processes_is_refused_before_anything_starts(project: Path) -> None:
-    change_params(project, {"runtime": {"num_processes": 3}})
-    refused = run(project, "python", *STAGE)
-    assert refused.returncode == 1
-    assert "runtime.num_processes: 3 does not divide train.batch_size: 4 into equal parts" in refused.stderr
