@@ -28,7 +28,6 @@ def make_small(folder: Path) -> Path:
         "train": {"steps": STEPS, "batch_size": 4, "sample_every_steps": 0, "checkpoint_every_steps": 2},
         "recipes": {"gntipt": recipe},
         "runtime": {"device": "cpu", "num_threads": 1, "num_processes": 2},
-        "tracking": {"uri": "sqlite:///no-such-folder/mlflow.db"},  # a record takes longer than this training
     }
     make_project(folder, changes)
     pictures = np.random.default_rng(0).integers(0, 256, (9, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
