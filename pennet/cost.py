@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,14 +43,16 @@ class Timing:
     images_per_second: float
     """Images of the generator's own batches."""
     peak_memory_mib: float | None
-    """On CUDA the most the allocator held; on a CPU the most memory the process had, the interpreter included; null where
-    the system does not say."""
+    """Of the first process. On CUDA the most the allocator held; on a CPU the most memory the process had, the interpreter
+    included; null where the system does not say."""
     device: str
     """`cpu` or the GPU's name."""
     num_threads: int
-    """CPU threads of torch."""
+    """CPU threads of torch, in each process."""
     torch: str
     """Its version."""
+    processes: list[int] = field(default_factory=lambda: [1])
+    """How many shared the training; several numbers where an interrupted one went on with another number of them."""
 
 
 def count_parameters(*networks: nn.Module) -> int:

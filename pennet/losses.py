@@ -1,4 +1,7 @@
-"""The losses of PEN-Net as pure functions of tensors (Zeng et al., section 3.4)."""
+"""The losses of PEN-Net as functions of tensors (Zeng et al., section 3.4).
+
+Where several processes share a batch, each computes the loss of its part; the mean over the processes is that of the batch.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from pennet.training import processes
 
 AdversarialLoss = Literal["hinge", "nsgan"]
 
@@ -21,7 +26,16 @@ def hole_l1(prediction: Tensor, image: Tensor, mask: Tensor, cell_px: int = 1) -
             is the paper's loss; with more, what texture does inside of a cell is left to other losses.
     """
     error = F.avg_pool2d((prediction - image) * mask, cell_px)
-    return error.abs().mean() / mask.mean().clamp_min(1 / mask.numel())
+    return error.abs().mean() / share_of_ones(mask)
+
+
+def share_of_ones(mask: Tensor) -> Tensor:
+    """The share of the whole batch's pixels that are 1, in all processes; that of one pixel if there are none.
+
+    Args:
+        mask: (B, 1, H, W) in {0, 1}.
+    """
+    return processes.average(mask.mean()).clamp_min(1 / (processes.number() * mask.numel()))
 
 
 def valid_l1(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:

@@ -108,7 +108,8 @@ def run_training_stage(stage: str) -> None:
 
     An interrupted training goes on from its checkpoint.
     """
-    with concurrency(GPU_SLOT, occupy=1), own_gpu(load_params().runtime.device, visible_gpus()) as variables:
+    runtime = load_params().runtime
+    with concurrency(GPU_SLOT, occupy=1), own_gpu(runtime.device, visible_gpus(), runtime.num_processes) as variables:
         _reproduce(stage, variables)
 
 

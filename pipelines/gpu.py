@@ -1,4 +1,4 @@
-"""A GPU of its own for each training of this machine: one file lock a device, which the kernel frees with its holder."""
+"""GPUs of its own for each training of this machine: one file lock a device, which the kernel frees with its holder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from pennet.errors import UserError
+
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _LIST_SECONDS = 30
 _POLL_SECONDS = 1.0
@@ -21,24 +23,35 @@ _MIG_LINE = re.compile(r"^\s+MIG .*\(UUID: (MIG-[^)]+)\)")
 
 
 @contextlib.contextmanager
-def own_gpu(device: str, devices: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Holds a GPU that no other training on this machine holds, and waits for one if all are held.
+def own_gpu(device: str, devices: Sequence[str], num_processes: int = 1) -> Iterator[dict[str, str]]:
+    """Holds a GPU for each process of a training that no other training on this machine holds, and waits for that many.
+
+    It takes all of them at once or none: two trainings that wait never hold what the other one waits for.
 
     Args:
         device: `runtime.device`: `auto` and `cuda` take any GPU, `cuda:N` takes the N-th, `cpu` takes none.
         devices: the GPUs there are, as `CUDA_VISIBLE_DEVICES` names them: `visible_gpus()`.
+        num_processes: `runtime.num_processes`.
 
     Yields:
         Environment variables for the training; none where it needs no GPU or there is none.
+
+    Raises:
+        UserError: there are fewer GPUs than processes.
     """
     kind, _, index = device.partition(":")
     wanted = devices[int(index) : int(index) + 1] if index else devices
     if kind == "cpu" or not wanted:
         yield {}
         return
-    name, lock = _first_free(wanted)
-    with lock:  # closing it frees it
-        yield {DEVICES_VARIABLE: ",".join(devices) if index else name}  # an index counts among all of them
+    if num_processes > len(wanted):
+        raise UserError(
+            f"runtime.num_processes: {num_processes} need a GPU each, and there are {len(wanted)} ({', '.join(wanted)});"
+            f" set it to {len(wanted)} or less"
+        )
+    with contextlib.ExitStack() as held:  # closing a lock frees it
+        names = _free(wanted, num_processes, held)
+        yield {DEVICES_VARIABLE: ",".join(devices if index else names)}  # an index counts among all of them
 
 
 def visible_gpus() -> list[str]:
@@ -67,14 +80,25 @@ def listed_gpus(listing: str) -> list[str]:
     return [uuid for gpu, *instances in found for uuid in instances or [gpu]]
 
 
-def _first_free(devices: Sequence[str]) -> tuple[str, IO[str]]:
+def _free(devices: Sequence[str], number: int, held: contextlib.ExitStack) -> list[str]:
+    """The first `number` devices that nobody holds, once there are that many; their locks are in `held` then."""
+    import fcntl
+
     waits = False
     while True:
-        for name in devices:
-            if lock := _try_lock(name):
-                return name, lock
+        with _lock_file("choice") as choice, contextlib.ExitStack() as taken:
+            fcntl.flock(choice, fcntl.LOCK_EX)  # or two that look at once could take half each and let go, for ever
+            names: list[str] = []
+            for name in devices:
+                if len(names) < number and (lock := _try_lock(name)):
+                    names.append(name)
+                    taken.enter_context(lock)
+            if len(names) == number:
+                held.enter_context(taken.pop_all())
+                return names
         if not waits:
-            print(f"waiting for a GPU: {', '.join(devices)} held by other trainings of this machine", flush=True)
+            what = "a GPU" if number == 1 else f"{number} GPUs"
+            print(f"waiting for {what}: {', '.join(devices)} held by other trainings of this machine", flush=True)
             waits = True
         time.sleep(_POLL_SECONDS)
 
@@ -83,14 +107,18 @@ def _try_lock(device: str) -> IO[str] | None:
     """The open lock file of a device, or None while another process (or thread) holds it."""
     import fcntl
 
-    path = Path(tempfile.gettempdir()) / f"pennet-gpu-{device.replace('/', '_')}.lock"
-    try:
-        file = path.open() if path.exists() else path.open("a")  # another user's can be read, which is enough to lock it
-    except OSError as error:
-        raise OSError(f"{path}: {error.strerror}; it keeps two trainings from one GPU, make it readable") from error
+    file = _lock_file(device)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return None
     return file
+
+
+def _lock_file(name: str) -> IO[str]:
+    path = Path(tempfile.gettempdir()) / f"pennet-gpu-{name.replace('/', '_')}.lock"
+    try:
+        return path.open() if path.exists() else path.open("a")  # another user's can be read, which is enough to lock it
+    except OSError as error:
+        raise OSError(f"{path}: {error.strerror}; it keeps two trainings from one GPU, make it readable") from error

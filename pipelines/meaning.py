@@ -30,6 +30,7 @@ CARRIERS = (
     "pennet/masks/__init__.py",  # a list: what it names counts, see `identity`
     "pennet/methods.py",  # likewise
     "pipelines/identity.py",
+    "pipelines/launch.py",  # starts the processes that train
     "pipelines/layout.py",
     "pipelines/meaning.py",
     "pipelines/observer.py",  # shows a training, and must not change it

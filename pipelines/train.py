@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from pennet.images import Picture
     from pennet.training.dataset import Batch
-    from pennet.training.loop import Recipe, TrainResult
+    from pennet.training.loop import Observer, Recipe, TrainResult
+    from pipelines.identity import Identity
 
 
 def run(
@@ -31,17 +33,14 @@ def run(
 ) -> None:
     """Trains `method` on `dataset` from `seed`, going on from its last checkpoint if an earlier run was interrupted.
 
-    DVC runs it when bytes have changed; where nothing that decides the weights has, they stay as they are.
+    DVC runs it when bytes have changed; where nothing that decides the weights has, they stay as they are. With
+    `runtime.num_processes` above 1 it starts so many of itself, which share the work; torchrun may start them, too.
     """
-    from pennet.data.pictures.shards import Shards
-    from pennet.seeding import apply_runtime
-    from pennet.training import loop
-    from pennet.training.allocator import keep_freed_memory
     from pennet.training.checkpoint import checkpoint_paths, differences
-    from pipelines.identity import digest, last_other_training, read_identity, training_identity, write_identity
-    from pipelines.observer import LiveObserver
+    from pennet.training.processes import is_started_with_others
+    from pipelines.identity import digest, last_other_training, read_identity, training_identity
+    from pipelines.launch import launch, reporting
     from pipelines.params import load_params
-    from pipelines.tracking.live import live_run
 
     identity = training_identity(dataset, method, seed, load_params())
     folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)
@@ -49,27 +48,60 @@ def run(
         print(f"{method} on {dataset}: trained already; nothing that decides the weights has changed")
         return
     checkpoints_dir = layout.checkpoints_dir(digest(identity))
-    if not checkpoint_paths(checkpoints_dir) and (other := last_other_training(identity)):
-        print(f"a new training; {other[0]} is another one: {'; '.join(differences(other[1], identity))}")
-    write_identity(checkpoints_dir / layout.IDENTITY_FILE, identity)
+    if not is_started_with_others():
+        if not checkpoint_paths(checkpoints_dir) and (other := last_other_training(identity)):
+            print(f"a new training; {other[0]} is another one: {'; '.join(differences(other[1], identity))}")
+        if runtime.num_processes > 1:
+            launch("pipelines.train", [dataset, method, seed], runtime.num_processes, checkpoints_dir)
+            return
+    with reporting():
+        _train(dataset, method, seed, identity, train, recipe, runtime, tracking)
+
+
+def _train(
+    dataset: str,
+    method: str,
+    seed: int,
+    identity: Identity,
+    train: TrainConfig,
+    recipe: MethodConfig,
+    runtime: RuntimeConfig,
+    tracking: TrackingConfig,
+) -> None:
+    """Trains in this process, alone or as one of several; the first one records and writes."""
+    from pennet.data.pictures.shards import Shards
+    from pennet.seeding import apply_runtime, choose_device
+    from pennet.training import loop, processes
+    from pennet.training.allocator import keep_freed_memory
+    from pipelines.identity import digest, write_identity
+    from pipelines.observer import LiveObserver
+    from pipelines.tracking.live import live_run
+
     keep_freed_memory()
-    trial = Trial(Shards(layout.prepared_dir(dataset), "train"), seed, train, recipe, runtime, apply_runtime(runtime))
-    steps = train.steps or _planned_steps(trial, checkpoints_dir / "plan.json")
-    learner = trial.learner(steps)
-    with live_run(dataset, method, seed, identity, tracking) as live:
-        result = loop.train(
-            learner,
-            lambda first_step: trial.batches(learner, first_step, steps),
-            replace(train, steps=steps),
-            identity,
-            checkpoints_dir,
-            trial.device,
-            LiveObserver(live, dataset, train.num_samples, trial.device),
-        )
-        _write_cost(trial, learner, result, report_dir / "cost.json", checkpoints_dir / "timing.json")
-        _write_training(result, recipe, folder, report_dir)
-        write_identity(folder / layout.IDENTITY_FILE, identity)  # last: with it the training is whole
-        print(f"{method} on {dataset}: {steps} steps -> {folder}")
+    device = apply_runtime(replace(runtime, device=processes.own_device(str(choose_device(runtime.device)))))
+    trial = Trial(Shards(layout.prepared_dir(dataset), "train"), seed, train, recipe, runtime, device)
+    checkpoints_dir = layout.checkpoints_dir(digest(identity))
+    with processes.joined(device, train.batch_size):
+        if processes.is_first():
+            write_identity(checkpoints_dir / layout.IDENTITY_FILE, identity)
+        steps = train.steps or _planned_steps(trial, checkpoints_dir / "plan.json")
+        learner = trial.learner(steps)
+
+        def learn(observer: Observer | None) -> TrainResult:
+            budget = replace(train, steps=steps)
+            batches_from = partial(trial.batches, learner, last_step=steps)
+            return loop.train(learner, batches_from, budget, identity, checkpoints_dir, device, observer)
+
+        if not processes.is_first():
+            learn(None)
+            return
+        with live_run(dataset, method, seed, identity, tracking) as live:
+            result = learn(LiveObserver(live, dataset, train.num_samples, device))
+            folder, report_dir = layout.model_dir(dataset, method, seed), layout.report_dir(dataset, method, seed)
+            _write_cost(trial, learner, result, report_dir / "cost.json", checkpoints_dir / "timing.json")
+            _write_training(result, recipe, folder, report_dir)
+            write_identity(folder / layout.IDENTITY_FILE, identity)  # last: with it the training is whole
+            print(f"{method} on {dataset}: {steps} steps -> {folder}")
 
 
 @dataclass(frozen=True)
@@ -117,16 +149,20 @@ def _is_whole(folder: Path, report_dir: Path) -> bool:
 
 
 def _planned_steps(trial: Trial, plan: Path) -> int:
-    """The steps that the budget of minutes buys; measured once, then read."""
-    from pennet.training import budget
+    """The steps that the budget of minutes buys; measured once, then read. The same in all processes."""
+    import torch
+
+    from pennet.training import budget, processes
 
     if (steps := budget.read_plan(plan)) is None:
         timed_steps = budget.WARM_UP_STEPS + budget.TIMED_STEPS
         learner = trial.learner(timed_steps)
-        pace = budget.seconds_per_step(learner, trial.batches(learner, 0, timed_steps), trial.device)
+        own_pace = budget.seconds_per_step(learner, trial.batches(learner, 0, timed_steps), trial.device)
+        pace = processes.average(torch.tensor(own_pace, dtype=torch.float64, device=trial.device)).item()
         steps = budget.steps_within(trial.train.minutes, pace)
-        budget.write_plan(plan, steps, pace)
-        print(f"{pace:.3f} s a step, so {steps} steps in {trial.train.minutes:g} minutes")
+        if processes.is_first():
+            budget.write_plan(plan, steps, pace)
+            print(f"{pace:.3f} s a step, so {steps} steps in {trial.train.minutes:g} minutes")
     return steps
 
 
@@ -151,6 +187,7 @@ def _write_cost(trial: Trial, learner: Recipe, result: TrainResult, cost_path: P
         device=device_name(trial.device),
         num_threads=trial.runtime.num_threads,
         torch=torch.__version__,
+        processes=result.processes,
     )
     write_cost(cost_path, cost)
     write_timing(timing_path, timing)

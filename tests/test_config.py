@@ -105,6 +105,13 @@ def test_all_problems_are_listed_at_once_by_path(values: dict[str, Any]) -> None
             3,
             "64 is not a multiple of recipes.pennet.hole_cell_px (3); set",
         ),
+        ("runtime", "num_processes", 0, "runtime.num_processes: 0 must be greater than 0"),
+        (
+            "runtime",
+            "num_processes",
+            5,
+            "runtime.num_processes: 5 does not divide train.batch_size: 12 into equal parts",
+        ),
         ("runtime", "num_workers", -1, "runtime.num_workers: -1 must be greater than or equal to 0"),
         ("evaluate", "extractors", ["vgg"], "evaluate.extractors[0]: 'vgg' is not one of"),
         ("evaluate", "seed", -1, "evaluate.seed: -1 must be greater than or equal to 0"),

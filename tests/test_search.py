@@ -31,7 +31,14 @@ TRAINING, HELD_OUT, TEST = 40, 220, 90
 """Grey values of the toy's pictures."""
 DATASET = "terrain"
 RUNTIME = RuntimeConfig(
-    device="cpu", num_threads=1, num_workers=0, dask="", deterministic=False, tf32=False, cudnn_benchmark=False
+    device="cpu",
+    num_threads=1,
+    num_processes=1,
+    num_workers=0,
+    dask="",
+    deterministic=False,
+    tf32=False,
+    cudnn_benchmark=False,
 )
 
 

@@ -10,7 +10,14 @@ from pennet.errors import UserError
 from pennet.seeding import apply_runtime, choose_device, numerics
 
 RUNTIME = RuntimeConfig(
-    device="cpu", num_threads=1, num_workers=0, dask="", deterministic=False, tf32=False, cudnn_benchmark=False
+    device="cpu",
+    num_threads=1,
+    num_processes=1,
+    num_workers=0,
+    dask="",
+    deterministic=False,
+    tf32=False,
+    cudnn_benchmark=False,
 )
 CUDA = replace(RUNTIME, device="cuda")
 

@@ -31,7 +31,14 @@ FILLS_FEATURES = dataclasses.replace(COPYING, fills=["features"], affinity="cosi
 NO_ATTENTION = dataclasses.replace(COPYING, attention_levels="none")
 GNTIPT = dataclasses.replace(RECIPES["gntipt"], base_width=8)
 RUNTIME = RuntimeConfig(
-    device="cpu", num_threads=1, num_workers=0, dask="", deterministic=False, tf32=False, cudnn_benchmark=False
+    device="cpu",
+    num_threads=1,
+    num_processes=1,
+    num_workers=0,
+    dask="",
+    deterministic=False,
+    tf32=False,
+    cudnn_benchmark=False,
 )
 
 

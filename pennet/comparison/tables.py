@@ -79,13 +79,16 @@ def timing_table(timings: Mapping[str, Sequence[Timing]]) -> str:
             continue
         peaks = [timing.peak_memory_mib for timing in of_method]
         peak = "unknown" if None in peaks else f"{_mean(of_method, 'peak_memory_mib'):,.0f}"
-        where = sorted(
-            {f"{t.device}, {t.num_threads} thread{'s' * (t.num_threads > 1)}, torch {t.torch}" for t in of_method}
-        )
+        where = sorted({_machine(timing) for timing in of_method})
         speed = f"{_mean(of_method, 'images_per_second'):.1f}"
         rows.append([method, f"{_mean(of_method, 'seconds'):,.0f}", speed, peak, "; ".join(where)])
     table = _table(["method", "time (s)", "images/s", "peak memory (MiB)", "trained on"], rows)
     return "\n".join([*table, "", TIMING_NOTE]) + "\n"
+
+
+def _machine(timing: Timing) -> str:
+    shared = "" if set(timing.processes) == {1} else f"{', then '.join(map(str, timing.processes))} processes, "
+    return f"{timing.device}, {shared}{timing.num_threads} thread{'s' * (timing.num_threads > 1)}, torch {timing.torch}"
 
 
 COST_NOTE = (

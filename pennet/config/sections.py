@@ -209,9 +209,14 @@ class RuntimeConfig(Section):
     device: Annotated[str, checked(re.compile(DEVICE_PATTERN).fullmatch, "is not auto, cpu, cuda or cuda:N")]
     """`auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:N`. The kind, CPU or CUDA, is part of a training's identity."""
     num_threads: PositiveInt
-    """CPU threads of torch. Part of a training's identity: the order of a sum, hence its last bits, depends on it."""
+    """CPU threads of torch, in each process. Part of a training's identity: the order of a sum, hence its last bits, depends
+    on it."""
+    num_processes: PositiveInt
+    """Processes of this machine that share a training, each with a GPU of its own (or on CPUs) and an equal part of
+    `train.batch_size`. The result is the same but for rounding, and a checkpoint fits any number: no part of a training's
+    identity (docs/decisions/0024)."""
     num_workers: NonNegativeInt
-    """Processes that load training images; 0 loads them in the training process. Changes no result."""
+    """Processes that load training images for each one that trains; 0 loads them in that one. Changes no result."""
     dask: str
     """Address of the scheduler of a Dask cluster, such as `tcp://host:8786`; empty: the cores of this machine. It decodes
     pictures in stage `prepare`, and in `evaluate` scores images and extracts features: for that the project's folder must be
@@ -228,6 +233,11 @@ class RuntimeConfig(Section):
             not (self.deterministic and self.cudnn_benchmark),
             "cudnn_benchmark",
             "with runtime.deterministic: true would choose kernels anew in every run; set one of them to false",
+        )
+        yield (
+            self.num_processes == 1 or ":" not in self.device,
+            "num_processes",
+            f"needs as many GPUs, and runtime.device: {self.device} is one; set that to cuda or auto",
         )
 
 
@@ -287,6 +297,11 @@ class Config(Section):
         yield bool(self.datasets), "datasets", "names no data set"
         yield bool(self.seeds), "seeds", "names no seed"
         yield len(set(self.seeds)) == len(self.seeds), "seeds", "names one twice"
+        yield (
+            self.train.batch_size % self.runtime.num_processes == 0,
+            "runtime.num_processes",
+            f"does not divide train.batch_size: {self.train.batch_size} into equal parts",
+        )
         for dataset in self.datasets:
             if self.overrides.get(dataset, NO_OVERRIDES) != NO_OVERRIDES:
                 try:

@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from pennet.compositing import composite
 from pennet.config.ca import CAConfig
+from pennet.losses import share_of_ones
 from pennet.masks import mask_function
 from pennet.models.discriminators import WassersteinDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.two_stage import CAGenerator
-from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
+from pennet.recipes.updates import Precision, ScheduledOptimizer, place, reported, steps_at
+from pennet.training import processes
 from pennet.training.dataset import Batch
 
 
@@ -88,8 +90,8 @@ class CARecipe:
         prediction, coarse = output.image.float(), output.pyramid[0].float()
         discount = discounted(mask, config.discount)
         errors = config.coarse_weight * (coarse - image).abs() + (prediction - image).abs()
-        losses["hole_l1"] = (errors * discount).mean() / mask.mean().clamp_min(1 / mask.numel())
-        losses["known_l1"] = (errors * (1 - mask)).mean() / (1 - mask).mean().clamp_min(1 / mask.numel())
+        losses["hole_l1"] = (errors * discount).mean() / share_of_ones(mask)
+        losses["known_l1"] = (errors * (1 - mask)).mean() / share_of_ones(1 - mask)
         total = config.l1_weight * losses["hole_l1"] + config.known_weight * losses["known_l1"]
         if config.adversarial_weight:
             fake = composite(image, prediction, mask)
@@ -100,7 +102,7 @@ class CARecipe:
             self._freeze_discriminators(False)
         losses["generator"] = total
         self.generator_optimizer.update(total)
-        return {name: loss.item() for name, loss in losses.items()}
+        return reported(losses)
 
     def parts(self) -> dict[str, Any]:
         """All that a checkpoint must hold: everything that learns."""
@@ -143,7 +145,8 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mask:
 
     Source: Yu et al. 2018, equation 5 (Gulrajani et al. 2017, with a mask).
     """
-    share = torch.rand(len(real), 1, 1, 1, device=real.device)
+    of_all = torch.rand(processes.number() * len(real), 1, 1, 1, device=real.device)
+    share = processes.own(of_all)  # the same for a sample, whichever process has it
     between = (share * real + (1 - share) * fake).requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     norms = ((gradient * mask).square().sum(dim=(1, 2, 3)) + 1e-12).sqrt()

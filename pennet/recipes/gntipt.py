@@ -14,7 +14,7 @@ from pennet.masks import mask_function
 from pennet.models.discriminators import SNPatchDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.two_stage import GntIptGenerator
-from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
+from pennet.recipes.updates import Precision, ScheduledOptimizer, place, reported, steps_at
 from pennet.training.dataset import Batch
 
 
@@ -72,7 +72,7 @@ class GntIptRecipe:
             self.discriminator.requires_grad_(True)
         losses["generator"] = total
         self.generator_optimizer.update(total)
-        return {name: loss.item() for name, loss in losses.items()}
+        return reported(losses)
 
     def parts(self) -> dict[str, Any]:
         """All that a checkpoint must hold."""

@@ -14,7 +14,7 @@ from pennet.masks import mask_function
 from pennet.models.discriminators import PatchDiscriminator
 from pennet.models.initialisation import initialise
 from pennet.models.pennet import PENNet
-from pennet.recipes.updates import Precision, ScheduledOptimizer, place, steps_at
+from pennet.recipes.updates import Precision, ScheduledOptimizer, place, reported, steps_at
 from pennet.training.dataset import Batch
 
 
@@ -86,7 +86,7 @@ class PENNetRecipe:
             self.discriminator.requires_grad_(True)
         losses["generator"] = total
         self.generator_optimizer.update(total)
-        return {name: loss.item() for name, loss in losses.items()}
+        return reported(losses)
 
     def parts(self) -> dict[str, Any]:
         """All that a checkpoint must hold."""

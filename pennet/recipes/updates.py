@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
 from pennet.errors import UserError
+from pennet.training import processes
 
 
 class ScheduledOptimizer:
@@ -41,15 +42,17 @@ class ScheduledOptimizer:
         self.scheduler = MultiStepLR(self.optimizer, list(milestones), factor)
 
     def update(self, loss: Tensor) -> None:
-        """Makes one update.
+        """Makes one update, the same in all processes: with the mean of the gradients of their parts of the batch.
 
         Raises:
-            FloatingPointError: the loss or a gradient is NaN or infinite; no weight has changed.
+            FloatingPointError: the loss or a gradient is NaN or infinite, in any process; no weight has changed.
+            ProcessLost: another process has ended.
         """
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        loss = processes.average_gradients(self.parameters, loss.detach())
         norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        finite = torch.isfinite(torch.stack([loss.detach(), norm.to(loss)]))
+        finite = torch.isfinite(torch.stack([loss, norm.to(loss)]))
         if not finite.all():  # the one place where the processor waits for the device
             what = "loss is" if not finite[0] else "loss is finite, but the norm of its gradient is"
             raise FloatingPointError(f"the {self.name} {what} {(norm if finite[0] else loss).item()}")
@@ -62,6 +65,12 @@ class ScheduledOptimizer:
     def load_state_dict(self, state: dict[str, dict[str, object]]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+
+
+def reported(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """The losses of the global batch, as numbers, from those of this process's part of it."""
+    means = processes.average(torch.stack([loss.detach() for loss in losses.values()]))
+    return dict(zip(losses, means.tolist(), strict=True))
 
 
 def steps_at(shares: Sequence[float], steps: int) -> list[int]:

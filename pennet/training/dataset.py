@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from pennet.errors import UserError
 from pennet.images import Picture, to_float
 from pennet.masks.mask import DrawMask
+from pennet.training import processes
 
 EpochAndIndex = tuple[int, int]
 
@@ -118,11 +119,12 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
     """The samples of each step, from `first_step` (included, counted from 0) to `last_step` (excluded).
 
     Samples are drawn without end, epoch after epoch, each epoch in an order of its own; no partial batch is dropped. To
-    begin at any step takes the order of one epoch and nothing before it.
+    begin at any step takes the order of one epoch and nothing before it. Where several processes share the training, each
+    gets its part of every step.
 
     Args:
         num_images: of the training split.
-        batch_size: samples of a step.
+        batch_size: samples of a step, of all processes together.
         seed: of the orders.
         first_step, last_step: which steps.
         shard_of: (N,) where each picture lies, and
@@ -162,7 +164,7 @@ class StepSampler(Sampler[list[EpochAndIndex]]):
                 if epoch != current:
                     current, order = epoch, self.order(epoch)
                 batch.append((epoch, int(order[place])))
-            yield batch
+            yield processes.own(batch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The pictures of an epoch, each once."""

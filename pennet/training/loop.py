@@ -16,6 +16,7 @@ from pennet.config import TrainConfig
 from pennet.cost import peak_memory_mib
 from pennet.errors import UserError
 from pennet.masks.mask import DrawMask
+from pennet.training import processes
 from pennet.training.checkpoint import Identity, checkpoint_paths, load_checkpoint, save_checkpoint
 from pennet.training.dataset import Batch
 from pennet.training.ema import EMA
@@ -39,8 +40,10 @@ class Recipe(Protocol):
     def update(self, batch: Batch) -> dict[str, float]:
         """Makes one generator update and whatever discriminator updates belong to it; returns the losses by name.
 
+        Where several processes share the training, each calls this with its part, and all make the same update.
+
         Args:
-            batch: `batches_per_step` batches, one after the other.
+            batch: `batches_per_step` batches, one after the other, or this process's part of each.
 
         Raises:
             FloatingPointError: a loss is NaN or infinite; the weights are unchanged by it.
@@ -69,7 +72,9 @@ class TrainResult:
     seconds: float
     """Wall time of all steps that led here: what an interruption lost after its last checkpoint is not counted."""
     peak_memory_mib: float
-    """See `Cost`; the highest of all parts of an interrupted run."""
+    """See `Timing`; the highest of all parts of an interrupted run."""
+    processes: list[int]
+    """How many processes shared the training, in order, where parts of an interrupted run had other numbers of them."""
 
 
 class TrainingStopped(UserError):
@@ -83,13 +88,16 @@ def train(
     identity: Identity,
     checkpoints_dir: Path,
     device: torch.device,
-    observer: Observer,
+    observer: Observer | None,
 ) -> TrainResult:
     """Trains a recipe to `config.steps`, going on from the last checkpoint in `checkpoints_dir` if there is one.
 
     An interrupted and resumed run ends with the same bits as an uninterrupted one (same machine, device and thread count; on
     CUDA with `runtime.deterministic`): the batches of a step depend on nothing but its number, and a checkpoint holds all
     other state.
+
+    Several processes (`pennet.training.processes`) each call this; the first one alone writes checkpoints and shows
+    progress. Checkpoints fit any number of processes.
 
     Args:
         recipe: the method, its networks on `device`.
@@ -98,16 +106,17 @@ def train(
         identity: what this run is; a checkpoint of another identity is refused.
         checkpoints_dir: where checkpoints live.
         device: where batches go.
-        observer: hears of losses and may draw samples.
+        observer: hears of losses and may draw samples; None for nobody.
 
     Raises:
         UserError: a checkpoint of another configuration, or an unreadable one.
-        TrainingStopped: a loss, a gradient or a weight is NaN or infinite.
+        TrainingStopped: a loss, a gradient or a weight is NaN or infinite; or the processes' weights are not the same.
+        ProcessLost: another process has ended.
         OSError: a checkpoint cannot be written.
     """
     ema = EMA(recipe.generator, config.ema_decay)
     history: list[dict[str, float]] = []
-    first_step, seconds, peak_memory = 0, 0.0, 0.0
+    first_step, seconds, peak_memory, shared_by = 0, 0.0, 0.0, [processes.number()]
 
     # Resume.
     saved = checkpoint_paths(checkpoints_dir)
@@ -118,11 +127,19 @@ def train(
         ema.network.load_state_dict(state["ema"])
         history = state["history"]
         seconds, peak_memory = state["seconds"], state["peak_memory_mib"]
+        before = state["processes"]
+        shared_by = before if first_step == config.steps or before[-1:] == shared_by else before + shared_by
+    if not processes.agree(torch.tensor([float(first_step)], device=device)):
+        raise UserError(
+            f"{checkpoints_dir}: step {first_step} is the last one here, but not for all processes of this training; they"
+            " need the same project folder"
+        )
     batches = batches_from(first_step)
     if saved:
         restore_random_state(state["random"], device, saved[-1])
 
-    progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train")
+    leads = processes.is_first()
+    progress = tqdm(total=config.steps, initial=first_step, unit="step", desc="train", disable=not leads)
     seconds_before, started = seconds, time.perf_counter()
     for step, batch in enumerate(batches, start=first_step + 1):
         # Learn.
@@ -138,8 +155,9 @@ def train(
         progress.update()
         if step % config.log_every_steps == 0 or step == config.steps:
             history.append({"step": step, **losses})
-            observer.metrics(step, {**losses, "images_per_second": images_per_second})
-        if config.sample_every_steps and step % config.sample_every_steps == 0:
+            if observer:
+                observer.metrics(step, {**losses, "images_per_second": images_per_second})
+        if observer and config.sample_every_steps and step % config.sample_every_steps == 0:
             observer.samples(step, ema.network)
 
         # Keep.
@@ -147,6 +165,11 @@ def train(
             networks = {name: part for name, part in recipe.parts().items() if isinstance(part, nn.Module)}
             if spoilt := [name for name, network in {**networks, "ema": ema.network}.items() if not _is_finite(network)]:
                 raise _stopped(step, f"weights of {', '.join(spoilt)} are NaN or infinite", checkpoints_dir)
+            if not processes.agree(_sums(*networks.values(), ema.network)):
+                raise TrainingStopped(
+                    f"step {step}: the processes' weights are not the same any more, as GPUs of different kinds would make"
+                    " them; use GPUs of one kind, or fewer processes"
+                )
             seconds = seconds_before + time.perf_counter() - started
             peak_memory = max(peak_memory, peak_memory_mib(device))
             state = {
@@ -156,11 +179,13 @@ def train(
                 "random": random_state(device),
                 "seconds": seconds,
                 "peak_memory_mib": peak_memory,
+                "processes": shared_by,
             }
-            save_checkpoint(checkpoints_dir, step, identity, state)
+            if leads:
+                save_checkpoint(checkpoints_dir, step, identity, state)
     progress.close()
     # The cost is what the last checkpoint says: running a finished training again reports the same.
-    return TrainResult(ema.network, history, first_step, seconds, peak_memory)
+    return TrainResult(ema.network, history, first_step, seconds, peak_memory, shared_by)
 
 
 def _stopped(step: int, why: str, checkpoints_dir: Path) -> TrainingStopped:
@@ -174,6 +199,12 @@ def _stopped(step: int, why: str, checkpoints_dir: Path) -> TrainingStopped:
 
 def _is_finite(network: nn.Module) -> bool:
     return all(bool(value.isfinite().all()) for value in network.state_dict().values())
+
+
+def _sums(*networks: nn.Module) -> torch.Tensor:
+    """The sum of each weight and buffer, in double precision: of two networks the same only if all their bits are, in
+    practice."""
+    return torch.stack([value.double().sum() for network in networks for value in network.state_dict().values()])
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def log_cost(cost: Cost, timing_path: Path) -> None:
     values = dataclasses.asdict(cost)
     if timing_path.exists():
         timing = dataclasses.asdict(read_timing(timing_path))
-        mlflow.set_tags({f"machine.{name}": str(timing[name]) for name in ("device", "num_threads", "torch")})
+        mlflow.set_tags({f"machine.{name}": str(timing[name]) for name in ("device", "processes", "num_threads", "torch")})
         values |= {name: timing[name] for name in ("seconds", "images_per_second", "peak_memory_mib")}
     mlflow.log_metrics({f"cost/{name}": float(value) for name, value in values.items() if isinstance(value, int | float)})
 

@@ -38,7 +38,14 @@ CONFIG = EvaluateConfig(
     sheet_images=3,
 )
 RUNTIME = RuntimeConfig(
-    device="cpu", num_threads=1, num_workers=0, dask="", deterministic=False, tf32=False, cudnn_benchmark=False
+    device="cpu",
+    num_threads=1,
+    num_processes=1,
+    num_workers=0,
+    dask="",
+    deterministic=False,
+    tf32=False,
+    cudnn_benchmark=False,
 )
 SEED = 5
 COST = Cost(parameters=10, training_parameters=20, steps=3, budget="steps", minutes=0.0)

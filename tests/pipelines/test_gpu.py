@@ -11,23 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from pennet.errors import UserError
 from pipelines.gpu import listed_gpus, own_gpu, visible_gpus
 from tests.project import ROOT
 
 HOLDER = """
 import sys
 from pipelines.gpu import own_gpu, visible_gpus
-with own_gpu(sys.argv[1], visible_gpus()) as variables:
+with own_gpu(sys.argv[1], visible_gpus(), int(sys.argv[2])) as variables:
     print("has", variables.get("CUDA_VISIBLE_DEVICES"), flush=True)
     sys.stdin.read()
 """
 
 
 @contextmanager
-def holder(folder: Path, visible: str, device: str = "auto") -> Iterator[subprocess.Popen[str]]:
-    """A process that holds a GPU until it is ended; its locks are in `folder`."""
+def holder(folder: Path, visible: str, device: str = "auto", num_processes: int = 1) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a GPU, or several, until it is ended; its locks are in `folder`."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, device],
+        [sys.executable, "-c", HOLDER, device, str(num_processes)],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(folder), "CUDA_VISIBLE_DEVICES": visible},
         stdin=subprocess.PIPE,
@@ -63,6 +64,36 @@ def test_a_gpu_that_the_parameters_name_is_locked_and_keeps_its_index(tmp_path: 
         assert next_line(any_one) == "has 0"
         with holder(tmp_path, "0,1", device="cuda:1") as waiting:
             assert next_line(waiting).startswith("waiting for a GPU: 1 held")
+
+
+def test_a_training_of_two_processes_has_two_gpus_or_waits_with_none(tmp_path: Path) -> None:
+    visible = "0,1,2"
+    with holder(tmp_path, visible, num_processes=2) as pair:
+        assert next_line(pair) == "has 0,1"
+        with holder(tmp_path, visible, num_processes=2) as other_pair:
+            assert next_line(other_pair) == "waiting for 2 GPUs: 0, 1, 2 held by other trainings of this machine"
+            with holder(tmp_path, visible) as single:  # the third is free: those who wait hold nothing
+                assert next_line(single) == "has 2"
+                pair.send_signal(signal.SIGKILL)
+                pair.wait(30)
+                assert next_line(other_pair) == "has 0,1"
+
+
+def test_two_trainings_that_each_want_all_gpus_get_them_in_turn(tmp_path: Path) -> None:
+    with holder(tmp_path, "0,1", num_processes=2) as first, holder(tmp_path, "1,0", num_processes=2) as second:
+        lines = {first: next_line(first), second: next_line(second)}
+        (has,) = [process for process, line in lines.items() if line.startswith("has")]
+        (waits,) = [process for process, line in lines.items() if line.startswith("waiting for 2 GPUs")]
+        has.kill()
+        assert next_line(waits).startswith("has")
+
+
+def test_more_processes_than_gpus_are_refused() -> None:
+    with (
+        pytest.raises(UserError, match=r"runtime\.num_processes: 3 need a GPU each, and there are 2 \(0, 1\); set it to 2"),
+        own_gpu("auto", ["0", "1"], 3),
+    ):
+        pytest.fail("got them")
 
 
 @pytest.mark.parametrize(("device", "devices"), [("cpu", ["0"]), ("auto", []), ("cuda:4", ["0", "1"])])
