@@ -144,8 +144,10 @@ def _results(reports: Mapping[str, Report]) -> str:
 
 
 def _data(dataset: str) -> str:
+    from pennet.data.pictures.shards import SPLITS
+
     about = data_card(dataset)
-    counts = ", ".join(f"{count:,} {split}" for split, count in about["num_images"].items())
+    counts = ", ".join(f"{about['num_images'].get(split, 0):,} {split}" for split in SPLITS)
     named = f"**{about.get('title') or dataset}**" + (f" (<{about['homepage']}>)" if about.get("homepage") else "")
     parts = [
         f"{named}: {counts} pictures. Split: {about['split_origin']}.",
