@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from pennet.config.methods import AnyMethodConfig
+from pennet.config.promotion import PromotionConfig
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, Share, checked, one_of
 from pennet.config.validation import ConfigError, config_from_mapping
 from pennet.data.sets import DATA_SETS, find
 from pennet.masks import KINDS
 from pennet.methods import classical_methods
-from pennet.promotion import why_not_computed, why_not_of_images
 
 Name = Annotated[str, checked(re.compile(NAME_PATTERN).fullmatch, "is no name: small letters, digits and _, a letter first")]
 """Of a data set or a recipe."""
@@ -197,29 +197,6 @@ class EvaluateConfig(Section):
 
 
 @dataclass(frozen=True)
-class PromotionConfig(Section):
-    """When a challenger becomes champion: both fill the same validation pictures, and are compared image by image."""
-
-    better: list[str]
-    """Metrics in which the 95 % interval of the paired difference must lie on the better side of zero: all of them. The
-    best of the trained generators by the first is the challenger."""
-    guards: dict[str, NonNegativeFloat]
-    """Metrics whose mean must not be worse than the champion's by more than this share of the champion's, such as 0.05."""
-    pictures: NonNegativeInt
-    """Validation pictures that are filled, evenly spaced; 0 for all."""
-    resamples: Annotated[int, Field(ge=100)]
-    """Resamples of each bootstrap interval; its seed is `evaluate.seed`."""
-
-    def limits(self) -> Limits:
-        yield bool(self.better), "better", "names no metric"
-        yield len(set(self.better)) == len(self.better), "better", "names one twice"
-        for key, names in (("better", self.better), ("guards", list(self.guards))):
-            for name in names:
-                why = why_not_of_images(name)
-                yield not why, key, f"names {name!r}, which {why}"
-
-
-@dataclass(frozen=True)
 class RuntimeConfig(Section):
     """Where and how to run. What changes the bits of a training is part of its identity; the others change no result."""
 
@@ -316,10 +293,8 @@ class Config(Section):
                 for why in self.recipes[name].mismatches_with(self.prepare.image_size_px, name):
                     yield False, "prepare.image_size_px", why
         if self.methods.learned:  # else there is nothing to promote
-            for key, names in (("better", self.promotion.better), ("guards", list(self.promotion.guards))):
-                for name in names:
-                    why = why_not_computed(name, self.evaluate, self.prepare.image_size_px)
-                    yield not why, f"promotion.{key}", f"names {name!r}, which {why}"
+            for why in self.promotion.mismatches_with(self.evaluate, self.prepare.image_size_px):
+                yield False, "promotion", why
 
     def of(self, dataset: str) -> Config:
         """The parameters of one data set: its overrides put in, the other data sets left out.
