@@ -115,6 +115,7 @@ def _finding(
         holds = holds and inside
         share = f"{worse_by / abs(reference):.1%}" if reference else f"{worse_by:.3g}"
         if not inside:
+            reasons = [reason for reason in reasons if reason != "worse"]  # this says by how much
             reasons.append(f"worse by {share}, more than {tolerance:.3g} of the champion's")
         elif not must_be_better:
             reasons.append("not worse" if worse_by <= 0 else f"worse by {share}, within {tolerance:.3g} of the champion's")
