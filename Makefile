@@ -58,10 +58,19 @@ check: $(STAMP) ## style, types and the rules of the architecture
 	$(PY) $(BIN)/lint-imports
 
 .PHONY: repro
-repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflow record
+repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflow record and decide who is champion
 	$(PY) -m pipelines.workspace
 	$(PY) -m dvc repro
 	$(PY) -m pipelines.record
+	$(PY) -m pipelines.promote
+
+.PHONY: promote
+promote: $(STAMP) ## let the best training challenge the champion, on validation pictures
+	$(PY) -m pipelines.promote $(DATASET)
+
+.PHONY: rollback
+rollback: $(STAMP) ## make the champion before champion of DATASET again
+	$(PY) -m pipelines.promote --rollback $(DATASET)
 
 .PHONY: ui
 ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)

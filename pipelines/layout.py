@@ -78,6 +78,11 @@ def comparison_dir(dataset: str) -> Path:
     return Path("reports") / dataset / "comparison"
 
 
+def promotion_dir(dataset: str) -> Path:
+    """`decision.json` and `decision.md`: the last decision on the champion, written by `python -m pipelines.promote`."""
+    return Path("reports") / dataset / "promotion"
+
+
 def summary_path(dataset: str) -> Path:
     """The headline metrics of all trainings in one JSON file: short, different names, the columns of `dvc exp show`."""
     return Path("reports") / dataset / "metrics.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +15,12 @@ from pipelines.params import stage_main
 
 if TYPE_CHECKING:
     from pennet.mask_sets.store import Entry
+    from pennet.masks.mask import Mask
 
 
 def run(dataset: str, *, masks: MasksConfig) -> None:
     """Writes a mask for each protocol and test image; mask number i of a protocol depends on no other."""
-    from pennet.mask_sets.files import mask_files
     from pennet.mask_sets.store import Entry, write_masks
-    from pennet.masks import numbered_mask
     from pipelines.prepared import names, prepared_pictures
 
     pictures = prepared_pictures(dataset, "test")
@@ -29,19 +28,30 @@ def run(dataset: str, *, masks: MasksConfig) -> None:
 
     def entries() -> Iterator[Entry]:
         for protocol in masks.protocols:
-            if protocol in masks.files:
-                own = masks.files[protocol]
-                try:
-                    _check_sha256(own)
-                    numbered = mask_files(Path(own.archive), own.hole, side_px, masks.seed, own.under).numbered
-                except UserError as error:
-                    raise UserError(f"masks.files.{protocol}: {error}") from error
-            else:
-                numbered = partial(numbered_mask, protocol, masks.seed, height=side_px, width=side_px)
+            numbered = numbered_masks(protocol, masks, side_px)
             for i, name in enumerate(names(pictures.keys())):
                 yield Entry(name, protocol, numbered(i), masks.seed)
 
     write_masks(layout.masks_dir(dataset), entries())
+
+
+def numbered_masks(protocol: str, masks: MasksConfig, side_px: int) -> Callable[[int], Mask]:
+    """What gives mask number i of a protocol, of any number of pictures.
+
+    Raises:
+        UserError: the protocol's mask files cannot be used, or are not those of the checksum.
+    """
+    from pennet.mask_sets.files import mask_files
+    from pennet.masks import numbered_mask
+
+    if protocol not in masks.files:
+        return partial(numbered_mask, protocol, masks.seed, height=side_px, width=side_px)
+    own = masks.files[protocol]
+    try:
+        _check_sha256(own)
+        return mask_files(Path(own.archive), own.hole, side_px, masks.seed, own.under).numbered
+    except UserError as error:
+        raise UserError(f"masks.files.{protocol}: {error}") from error
 
 
 def _check_sha256(own: MaskFilesConfig) -> None:

@@ -38,6 +38,7 @@ SMALL = {
         "gntipt": {"base_width": 8, "discriminator_width": 4},
     },
     "evaluate": {"bootstrap_resamples": 50, "kid_subsets": 5, "lpips_nets": []},
+    "promotion": {"better": ["l1_hole"], "guards": {"lpips_alex": None}},
     "runtime": {"num_threads": 1},
 }
 """Changes to `params.yaml` that make the whole DAG a matter of seconds, and leave out no stage."""
@@ -72,6 +73,8 @@ def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
     for key, change in changes.items():
         if isinstance(change, dict) and key in values:
             _merge(values[key], change)
+        elif change is None:
+            values.pop(key, None)
         else:
             values[key] = change
 

@@ -322,6 +322,36 @@ def test_every_data_set_needs_its_overrides(values: dict[str, Any]) -> None:
     assert "datasets: ['terrain'] names 'terrain', which is not an entry of overrides ()" in problems(values)
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"better": []}, "promotion.better: [] names no metric"),
+        ({"better": ["psnr", "psnr"]}, "promotion.better: ['psnr', 'psnr'] names one twice"),
+        ({"better": ["lpip"]}, "promotion.better: ['lpip'] names 'lpip', which is no metric of single images"),
+        (
+            {"guards": {"fid_efflite0": 0.1}},
+            "promotion.guards: {'fid_efflite0': 0.1} names 'fid_efflite0', which is a metric",
+        ),
+        ({"guards": {"lpips_vgg": 0.1}}, "names 'lpips_vgg', which evaluate.lpips_nets: [alex] does not compute"),
+        ({"guards": {"ms_ssim_1": 0.1}}, "names 'ms_ssim_1', which pictures of 64 px have not (they have ms_ssim_3)"),
+        ({"guards": {"psnr": -0.1}}, "promotion.guards.psnr: -0.1 must be greater than or equal to 0"),
+        ({"resamples": 99}, "promotion.resamples: 99 must be greater than or equal to 100"),
+        ({"confidence": 0.9}, "promotion.confidence: unknown key"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_one_problem(values: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
+    values["promotion"] |= changes
+    (found,) = problems(values)
+    assert problem in found
+
+
+def test_a_rule_may_name_what_is_not_computed_where_nothing_is_trained(values: dict[str, Any]) -> None:
+    values["evaluate"]["lpips_nets"] = []
+    assert len(problems(values)) == 2
+    values["methods"]["learned"] = []
+    config_from_mapping(Config, values)
+
+
 def test_protocols_are_named_each_once_and_the_old_key_is_known(values: dict[str, Any]) -> None:
     for wrong, why in (([], "names no kind of mask"), (["centre", "centre"], "names one twice")):
         values["masks"]["protocols"] = wrong

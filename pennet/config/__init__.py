@@ -5,6 +5,7 @@ says what it means and in which unit, its type which values are possible, `limit
 """
 
 from pennet.config.methods import MethodConfig, recipe_from_mapping
+from pennet.config.promotion import PromotionConfig
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN
 from pennet.config.sections import (
     Config,
@@ -33,6 +34,7 @@ __all__ = [
     "MethodsConfig",
     "OverridesConfig",
     "PrepareConfig",
+    "PromotionConfig",
     "RuntimeConfig",
     "SourceConfig",
     "TrackingConfig",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from pennet.config.methods import AnyMethodConfig
+from pennet.config.promotion import PromotionConfig
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN, Limits, Ratio, Section, Seed, Share, checked, one_of
 from pennet.config.validation import ConfigError, config_from_mapping
 from pennet.data.sets import DATA_SETS, find
@@ -286,6 +287,7 @@ class Config(Section):
     """How the learned methods are built and trained, by a name of one's own: two recipes of one method are an ablation."""
     inpaint: InpaintConfig
     evaluate: EvaluateConfig
+    promotion: PromotionConfig
     runtime: RuntimeConfig
     tracking: TrackingConfig
 
@@ -312,6 +314,9 @@ class Config(Section):
             if name in self.recipes:
                 for why in self.recipes[name].mismatches_with(self.prepare.image_size_px, name):
                     yield False, "prepare.image_size_px", why
+        if self.methods.learned:  # else there is nothing to promote
+            for why in self.promotion.mismatches_with(self.evaluate, self.prepare.image_size_px):
+                yield False, "promotion", why
 
     def of(self, dataset: str) -> Config:
         """The parameters of one data set: its overrides put in, the other data sets left out.

@@ -84,7 +84,8 @@ def model_note(name: str, dataset: str, experiment_id: str) -> str:
     return (
         f"Fills holes in pictures like those of the data set **{dataset}**. A version is one training: its text says which,"
         f" how well it did on the test pictures, and in which run of the [experiment](#/experiments/{experiment_id}).\n\n"
-        "`champion` has the lowest test `l1_hole` of its benchmark, `latest-METHOD` is the last version of a method.\n\n"
+        "`champion` is the version that was promoted, `previous` the one before it, `challenger` the last one that was"
+        " compared with it, on validation pictures; `latest-METHOD` is the last version of a method.\n\n"
         "```python\n"
         f'model = mlflow.pyfunc.load_model("models:/{name}@champion")\n'
         'filled = model.predict({"image": image, "mask": mask})  # uint8 (N, H, W, 3) and (N, H, W); 1 = hole\n'
@@ -139,8 +140,13 @@ def _result(method: str, seed: int | None, dataset: str, reports: Mapping[str, R
 
 def _sheet(run_id: str, experiment_id: str) -> str:
     """The picture itself, as MLflow's server hands it out, and a link for where it shows none."""
-    page = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/report/sheet.png"
+    page = artifact_link(run_id, experiment_id, "report/sheet.png")
     return f"[![test pictures](get-artifact?path={quote('report/sheet.png', safe='')}&run_uuid={run_id})]({page})"
+
+
+def artifact_link(run_id: str, experiment_id: str, path: str) -> str:
+    """Where MLflow's pages show a file of a run."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{path}"
 
 
 def _model_link(name: str, version: str = "") -> str:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.config import TrackingConfig
+from pipelines import layout
 from pipelines.identity import Identity, digest
-from pipelines.tracking.descriptions import headline, model_note, sharpness_note, version_note
+from pipelines.tracking.card import CARD_FILE, card, chapters, page, promotion_of, requirements, with_promotion
+from pipelines.tracking.descriptions import artifact_link, headline, model_note, sharpness_note, version_note
 from pipelines.tracking.runs import BENCHMARK_TAG
+from pipelines.tracking.versions import WEIGHTS_TAG, model_name, weights_digest
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
     from pennet.cost import Cost
     from pennet.metrics.report import MetricResult, Report
-
-WEIGHTS_TAG = "pennet.weights"
-"""SHA-256 of a version's weights: the same weights are one version, however often they are scored."""
-REQUIREMENTS = ["torch", "numpy", "pillow", "safetensors", "pydantic"]
-"""What the registered model needs to load and inpaint."""
 
 
 def test_values(reports: Mapping[str, Report]) -> dict[str, float]:
@@ -62,22 +59,21 @@ def register(
     cost: Cost | None,
     tracking: TrackingConfig,
 ) -> tuple[str, str]:
-    """Logs the weights as a model that inpaints, registers it, and lets the lowest test l1_hole be champion.
+    """Logs the weights as a model that inpaints, and registers it with its card.
 
-    Weights that are registered already keep their version, with the scores of the last benchmark.
-
-    The champion is chosen among the versions of the same benchmark: an l1_hole on other images or masks is no rival.
+    Weights that are registered already keep their version, with the scores of the last benchmark. Who is champion is
+    decided elsewhere, on other pictures (`pipelines.promote`).
 
     Returns:
         Name and version of the registered model.
     """
     import mlflow
 
-    client, name = mlflow.MlflowClient(), f"{tracking.registered_model}-{dataset}"
+    client, name = mlflow.MlflowClient(), model_name(dataset, tracking)
     run = mlflow.active_run()
     assert run is not None  # the caller has opened it
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
-    weights = hashlib.sha256((model_dir / "generator.safetensors").read_bytes()).hexdigest()
+    weights = weights_digest(model_dir / "generator.safetensors")
     known = client.search_model_versions(f"name = '{name}' and tags.`{WEIGHTS_TAG}` = '{weights}'")
     version = str(known[0].version) if known else _log_model(name, model_dir)
     client.set_model_version_tag(name, version, WEIGHTS_TAG, weights)
@@ -85,19 +81,18 @@ def register(
     note = version_note(run_id, experiment_id, dataset, method, seed, reports, cost)
     if _takes_sharpness(name, version):
         note += sharpness_note(_own_sharpness(model_dir))
-    client.update_model_version(name, version, note)
+    parts = chapters(dataset, name, version, model_dir, layout.report_dir(dataset, method, seed), reports, cost)
+    whole, short = card(note, parts), page(note, parts, artifact_link(run_id, experiment_id, CARD_FILE))
+    if decided := promotion_of(known[0].description or "") if known else "":
+        whole, short = with_promotion(whole, decided), with_promotion(short, decided, is_page=True)
+    mlflow.log_text(whole, CARD_FILE)
+    client.update_model_version(name, version, short)
     for metric, value in headline(next(iter(reports.values()))).items():
         client.set_model_version_tag(name, version, f"test.{metric}", f"{value:.6g}")
     client.set_model_version_tag(name, version, BENCHMARK_TAG, digest(benchmark))
     client.set_model_version_tag(name, version, "method", method)
     client.set_model_version_tag(name, version, "seed", str(seed))
     client.set_registered_model_alias(name, f"latest-{method}", version)
-
-    versions = client.search_model_versions(f"name = '{name}'")
-    rivals = [v for v in versions if v.tags.get(BENCHMARK_TAG) == digest(benchmark) and "test.l1_hole" in v.tags]
-    scores = {v.version: float(v.tags["test.l1_hole"]) for v in rivals}
-    if scores:
-        client.set_registered_model_alias(name, "champion", min(scores, key=lambda v: (scores[v], int(v))))
     return name, version
 
 
@@ -125,7 +120,7 @@ def _log_model(name: str, model_dir: Path) -> str:
         artifacts={"model_dir": str(model_dir)},
         code_paths=[str(Path(__file__).parents[2] / "pennet")],
         signature=signature(),
-        pip_requirements=REQUIREMENTS,
+        pip_requirements=requirements(),
         registered_model_name=name,
     )
     return str(info.registered_model_version)

@@ -36,7 +36,15 @@ def test_each_tool_has_one_importer(tool: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["pennet.cli", "pipelines.download", "pipelines.prepare", "pipelines.train", "pipelines.evaluate", "pipelines.record"],
+    [
+        "pennet.cli",
+        "pipelines.download",
+        "pipelines.prepare",
+        "pipelines.train",
+        "pipelines.evaluate",
+        "pipelines.record",
+        "pipelines.promote",
+    ],
 )
 def test_module_starts_without_heavy_imports(module: str) -> None:
     code = (

@@ -32,6 +32,14 @@ def mlflow(project: Path):
     return mlflow
 
 
+@pytest.fixture
+def champion(project: Path, mlflow):
+    """Decided by now, if it was not before."""
+    result = run(project, "python", "-m", "pipelines.promote")
+    assert result.returncode == 0, result.stderr
+    return mlflow.MlflowClient().get_model_version_by_alias("inpainting-terrain", "champion")
+
+
 def runs(mlflow) -> dict[str, object]:
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name("pennet-studio-terrain")
@@ -94,7 +102,7 @@ def test_the_run_names_its_data_with_the_digest_of_dvc(project: Path, mlflow) ->
     assert data.dataset.digest in {out["md5"].removesuffix(".dir") for out in outs}
 
 
-def test_registered_model_inpaints_by_alias(project: Path, mlflow) -> None:
+def test_registered_model_inpaints_by_alias(project: Path, mlflow, champion) -> None:
     model = mlflow.pyfunc.load_model("models:/inpainting-terrain@champion")
     image = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
     mask = np.zeros((2, 40, 56), np.uint8)
@@ -117,8 +125,21 @@ def test_one_registered_model_has_a_version_a_method_with_its_test_metrics(proje
         assert version.run_id == found[method].info.run_id
         assert float(version.tags["test.l1_hole"]) == pytest.approx(found[method].data.metrics["test/l1_hole"], rel=1e-5)
         assert client.get_model_version_by_alias("inpainting-terrain", f"latest-{method}").version == version.version
-    best = min(versions.values(), key=lambda v: float(v.tags["test.l1_hole"]))
-    assert client.get_model_version_by_alias("inpainting-terrain", "champion").version == best.version
+        assert len(version.description) <= 5000
+        card = Path(client.download_artifacts(version.run_id, "card.md")).read_text()
+        for said in ("CC BY-SA 3.0", "@misc{0ad", "4 steps", "48 px", "20 val", "hole", "torch==", "## Where it fails"):
+            assert said in card
+
+
+def test_the_champion_is_the_best_on_validation_pictures(project: Path, mlflow, champion) -> None:
+    versions = mlflow.MlflowClient().search_model_versions("name = 'inpainting-terrain'")
+    best = min(versions, key=lambda version: float(version.tags["validation.l1_hole"]))
+    assert champion.version == best.version
+    written = json.loads((project / "reports/terrain/promotion/decision.json").read_text())
+    assert (written["outcome"], written["now"]["version"], written["num_pictures"]) == ("first", str(champion.version), 20)
+    assert set(written["candidates"]) == {str(version.version) for version in versions}
+    again = run(project, "python", "-m", "pipelines.promote")
+    assert again.stdout.startswith(f"terrain: nothing new to decide; champion is version {champion.version} (")
 
 
 def test_recording_again_adds_nothing(project: Path, mlflow) -> None:

@@ -1,0 +1,81 @@
+"""One run a training and benchmark, completed and never doubled."""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines import layout
+from pipelines.identity import digest
+from pipelines.tracking.live import live_run
+from pipelines.tracking.record import RECORDED_TAG, record
+from tests.prepared import write_test_masks
+from tests.project import change_params
+from tests.tracking.stores import IDENTITY, TRIAL, store, the_run
+
+
+def test_recording_again_completes_a_run_and_duplicates_nothing(project: Path) -> None:
+    assert record(*TRIAL, store())
+    first = the_run()
+    assert first.data.tags["test.lpips_alex.status"] == "unavailable: no weights"
+    client = mlflow.MlflowClient()
+    pictures = {item.path for item in client.list_artifacts(first.info.run_id, "images")}
+    assert not record(*TRIAL, store())
+
+    client.delete_tag(first.info.run_id, RECORDED_TAG)  # as after a kill
+    assert record(*TRIAL, store())
+    assert {item.path for item in client.list_artifacts(first.info.run_id, "images")} == pictures
+    assert len(client.search_model_versions("name = 'inpainting-terrain'")) == 1
+
+    Path(layout.model_dir(*TRIAL), "generator.safetensors").write_bytes(b"other weights")
+    Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(layout.report_dir(*TRIAL) / "sheet.png")
+    assert record(*TRIAL, store())
+    new = {item.path for item in client.list_artifacts(first.info.run_id, "images")} - pictures
+    assert new
+    assert all("test_sheet+step+1+" in path for path in new)
+    versions = client.search_model_versions("name = 'inpainting-terrain'")
+    assert len({version.tags["pennet.weights"] for version in versions}) == len(versions) == 2
+    latest = client.get_model_version_by_alias("inpainting-terrain", "latest-pennet")
+    assert int(latest.version) == 2
+
+
+def test_a_run_that_was_killed_before_its_parameters_gets_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow, "log_params", lambda parameters: None)
+        with live_run(*TRIAL, IDENTITY, store()):
+            pass
+    assert the_run().data.params == {}
+    with live_run(*TRIAL, IDENTITY, store()):
+        pass
+    assert the_run().data.params == {key: value for key, value in IDENTITY.items() if not key.startswith("code.")}
+
+
+def test_a_run_belongs_to_a_training_and_a_benchmark(project: Path) -> None:
+    """Scored on other masks the same weights are another run, of one version of the model; a longer sheet is neither."""
+    with live_run(*TRIAL, IDENTITY, store()):
+        pass
+    assert record(*TRIAL, store())
+    first = the_run()
+    assert first.data.tags["pennet.identity"] == digest(IDENTITY)
+
+    change_params(project, {"evaluate": {"sheet_images": 13, "bootstrap_resamples": 60}})
+    Image.fromarray(np.full((8, 8, 3), 7, np.uint8)).save(layout.report_dir(*TRIAL) / "sheet.png")
+    assert record(*TRIAL, store())
+    assert the_run().info.run_id == first.info.run_id
+
+    write_test_masks(layout.masks_dir("terrain"), ["a"], centre=[np.eye(48, dtype=np.uint8)[::-1]])
+    assert record(*TRIAL, store())
+    assert not record(*TRIAL, store())
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([first.info.experiment_id])
+    assert len({run.data.tags["pennet.benchmark"] for run in runs}) == len(runs) == 2
+    (version,) = client.search_model_versions("name = 'inpainting-terrain'")
+    assert version.tags["pennet.benchmark"] != first.data.tags["pennet.benchmark"]
+
+
+def test_weights_without_an_identity_are_named(project: Path) -> None:
+    (layout.model_dir(*TRIAL) / layout.IDENTITY_FILE).unlink()
+    with pytest.raises(ValueError, match=r"identity.json is missing; run `dvc repro` first"):
+        record(*TRIAL, store())
