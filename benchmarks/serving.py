@@ -42,6 +42,7 @@ from pipelines.process import child
 DISTINCT = 24
 """Different pictures; more requests ask for them again, in turns."""
 START_SECONDS, ANSWER_SECONDS = 300, 300
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
 SIDES_PX = (64, 256)
 
 
@@ -111,7 +112,7 @@ def server(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "pipelines.serving", "--port", str(port), *arguments]
-    with tempfile.TemporaryFile("w+") as log, child(command, stdout=log.fileno()) as process:
+    with tempfile.TemporaryFile("w+") as log, child(command, stdout=log.fileno(), variables=QUIET) as process:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"{url}/health"):
             if process.poll() is not None or time.monotonic() > deadline:
