@@ -9,6 +9,7 @@ STAMP := $(VENV)/.installed
 MOVED := $(shell made="`cat $(STAMP) 2>/dev/null`"; test -z "$$made" || test "$$made" -ef $(VENV) || echo moved)
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
+SERVE_PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := 1
@@ -75,6 +76,10 @@ rollback: $(STAMP) ## make the champion before champion of DATASET again
 .PHONY: ui
 ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 	$(PY) -m pipelines.ui --port $(MLFLOW_PORT)
+
+.PHONY: serve
+serve: $(STAMP) ## fill holes over HTTP with a registered model (MODEL=models:/NAME@champion) on SERVE_PORT (8000), until Ctrl-C
+	$(PY) -m pipelines.serving --port $(SERVE_PORT) $(if $(MODEL),--model '$(MODEL)')
 
 .PHONY: up
 up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C; GPU_SLOTS=N trainings at once

@@ -12,31 +12,55 @@ from pennet.errors import UserError
 
 
 class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Fills the holes of pictures of any size.
+    """Fills the holes of pictures of any size; known pixels come back bit for bit.
 
-    Input: a mapping with `image`, uint8 (N, H, W, 3) RGB, and `mask`, uint8 (N, H, W), 1 (or 255) = hole.
-    Output: uint8 (N, H, W, 3), known pixels bit for bit as they came.
+    Input: a mapping (or a table) with `image` and `mask`, N of each. An image is uint8 (H, W, 3) RGB, a mask uint8 (H, W),
+    1 (or 255) = hole; or either is a file (PNG, JPEG, ...), as bytes or in base64. Columns are arrays: (N, H, W, 3) where
+    sizes are equal, else (N,) of objects.
+    Output: what the images were: uint8 (N, H, W, 3), (N,) of arrays where sizes differ, or (N,) of PNG files, as bytes or in
+    base64.
     Parameter: `sharpness`, softmax scale of the attention, in [1, 1e6]; None for the model's own.
-    Another number of masks than of images, no image, or a sharpness that is none is a `ValueError`.
+    What makes no sense is a `ValueError` of one line that says what is expected (`pennet.picture_pairs`).
     """
 
     def load_context(self, context: Any) -> None:
+        """Loads the weights, onto a GPU where there is one."""
         from pennet.generator_files import load_generator
+        from pennet.seeding import choose_device
 
-        self.generator = load_generator(context.artifacts["model_dir"])
+        self.generator = load_generator(context.artifacts["model_dir"]).to(choose_device("auto"))
 
     # No type hints: MLflow would read them as a signature, and has none for a mapping of arrays.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         from pennet.inference import inpaint
+        from pennet.picture_pairs import answer_like, check_pairs, is_file
 
-        images, masks = model_input["image"], model_input["mask"]
-        if len(images) != len(masks):
-            raise UserError(f"image holds {len(images)} pictures and mask {len(masks)}; give one mask for each picture")
-        if len(images) == 0:
-            raise UserError("image holds no picture; give at least one, as uint8 (N, H, W, 3)")
+        images, masks = (_items(model_input, name) for name in ("image", "mask"))
+        pairs = check_pairs(images, masks)
         sharpness = (params or {}).get("sharpness")
-        pairs = zip(images, masks, strict=True)
-        return np.stack([inpaint(self.generator, image, mask, sharpness) for image, mask in pairs])
+        filled = [inpaint(self.generator, pair.image, pair.mask, sharpness) for pair in pairs]
+        if not any(map(is_file, images)) and len({picture.shape for picture in filled}) == 1:
+            return np.stack(filled)
+        return _objects([answer_like(image, picture) for image, picture in zip(images, filled, strict=True)])
+
+
+def _items(model_input: Any, name: str) -> list[Any]:
+    """One column, each picture of it by itself."""
+    try:
+        column = model_input[name]
+    except KeyError as error:
+        raise UserError(f"{name} is missing; give image and mask, one of each for every picture") from error
+    if np.ndim(column) == 0 or isinstance(column, str | bytes):
+        raise UserError(f"{name}: expected a list of pictures, got a single {type(column).__name__}; put it into a list")
+    return list(column)
+
+
+def _objects(values: list[Any]) -> Any:
+    """(N,) of objects: NumPy would try to make one array of them."""
+    column = np.empty(len(values), object)
+    for place, value in enumerate(values):
+        column[place] = value
+    return column
 
 
 mlflow.models.set_model(Inpainter())

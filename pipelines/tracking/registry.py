@@ -97,15 +97,18 @@ def register(
 
 
 def signature() -> ModelSignature:
-    """What `registered_model.Inpainter` takes and returns; a sharpness of None is the model's own."""
+    """What `registered_model.Inpainter` takes and returns; a sharpness of None is the model's own.
+
+    Objects, and no bytes: those MLflow would make of anything, of floats a black picture. The model checks what it gets.
+    """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
-    byte = np.dtype(np.uint8)
+    anything = np.dtype(object)
     return ModelSignature(
-        Schema([TensorSpec(byte, (-1, -1, -1, 3), "image"), TensorSpec(byte, (-1, -1, -1), "mask")]),
-        Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
+        Schema([TensorSpec(anything, (-1,), "image"), TensorSpec(anything, (-1,), "mask")]),
+        Schema([TensorSpec(anything, (-1,))]),
         ParamSchema([ParamSpec("sharpness", DataType.double, None)]),
     )
 

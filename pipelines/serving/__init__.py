@@ -1,0 +1,1 @@
+"""The registered model behind a port: `make serve` ([how to ask it](../../docs/serving.md))."""
