@@ -15,6 +15,19 @@ BENCHMARK_TAG = "pennet.benchmark"
 """Digest of what makes scores comparable: filter by it, then compare. A run that is not scored yet has none."""
 
 
+def experiment_of(dataset: str, tracking: TrackingConfig) -> str:
+    """The number of a data set's experiment, in the store that MLflow uses from now on; made if there is none.
+
+    Raises:
+        one of `store_errors()`: the store cannot be used.
+    """
+    import mlflow
+
+    check_sqlite(tracking.uri)
+    mlflow.set_tracking_uri(tracking.uri)
+    return str(experiment(f"{tracking.experiment}-{dataset}", tracking.uri).experiment_id)
+
+
 def find_run(dataset: str, identity: Identity, benchmark: Identity | None, tracking: TrackingConfig) -> Any:
     """The run of this identity that was scored on this benchmark, else one that is not scored yet, else None.
 
@@ -22,9 +35,7 @@ def find_run(dataset: str, identity: Identity, benchmark: Identity | None, track
     """
     import mlflow
 
-    check_sqlite(tracking.uri)
-    mlflow.set_tracking_uri(tracking.uri)
-    experiment_id = experiment(f"{tracking.experiment}-{dataset}", tracking.uri).experiment_id
+    experiment_id = experiment_of(dataset, tracking)
     found = mlflow.MlflowClient().search_runs(
         [experiment_id], f"tags.`{IDENTITY_TAG}` = '{digest(identity)}'", order_by=["attributes.start_time DESC"]
     )
@@ -55,6 +66,7 @@ def open_run(
     else:
         stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
         run = mlflow.start_run(
+            experiment_id=experiment_of(dataset, tracking),
             run_name="-".join([method, *([] if seed is None else [str(seed)]), digest(identity)[:6]]),
             tags={
                 IDENTITY_TAG: digest(identity),

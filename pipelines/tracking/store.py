@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from pipelines.loopback import without_proxy
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.update(without_proxy())
+
+ARTIFACTS = "mlruns"
+"""Folder beside an SQLite store: the artifacts of its experiments, a folder each by its name."""
 
 
 def store_errors() -> tuple[type[Exception], ...]:
@@ -31,11 +35,9 @@ def check_sqlite(uri: str) -> None:
     Raises:
         OSError: the file is no database, or it or the folder for it cannot be written.
     """
-    from sqlalchemy.engine import make_url
-
-    if not uri.startswith("sqlite"):
+    if not is_sqlite(uri):
         return
-    path = Path(make_url(uri).database or "")
+    path = _database(uri)
     if not path.exists():
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -51,20 +53,59 @@ def check_sqlite(uri: str) -> None:
 
 
 def experiment(name: str, uri: str) -> Any:
-    """The experiment of that name, made if there is none.
+    """The experiment of that name, made if there is none, and MLflow's active one.
 
     A new one in an SQLite store keeps its artifacts beside the store: MLflow would put them into the folder that it happens
     to run in, which for a study is one that people delete.
+
+    Raises:
+        MlflowException: the store cannot be used, or the experiment was deleted in MLflow's pages.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
+
+    with _opened_by_one(uri):
+        found = mlflow.get_experiment_by_name(name)
+        location = str(store_folder(uri) / ARTIFACTS / name) if is_sqlite(uri) else None
+        try:
+            identifier = found.experiment_id if found else mlflow.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            found = mlflow.get_experiment_by_name(name)
+            if found is None or error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            identifier = found.experiment_id  # another training of the same server was faster
+    # By number: where two make one name at once, MLflow returns it to the second without making it active.
+    return mlflow.set_experiment(experiment_id=identifier)
+
+
+def is_sqlite(uri: str) -> bool:
+    return uri.startswith("sqlite")
+
+
+def store_folder(uri: str) -> Path:
+    """The folder of an SQLite store."""
+    return _database(uri).absolute().parent
+
+
+def _database(uri: str) -> Path:
     from sqlalchemy.engine import make_url
 
-    if uri.startswith("sqlite") and mlflow.get_experiment_by_name(name) is None:
-        artifacts = Path(make_url(uri).database or "").absolute().parent / "mlruns" / name
-        with contextlib.suppress(MlflowException):  # another training was faster
-            mlflow.create_experiment(name, artifact_location=str(artifacts))
-    return mlflow.set_experiment(name)
+    return Path(make_url(uri).database or "")
+
+
+@contextlib.contextmanager
+def _opened_by_one(uri: str) -> Iterator[None]:
+    """Lets one process at a time make what is missing: two that make the tables of a new SQLite store fail each other."""
+    if not is_sqlite(uri):
+        yield
+        return
+    import fcntl
+
+    path = _database(uri).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def warn(message: str) -> None:
