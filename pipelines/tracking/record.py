@@ -13,7 +13,8 @@ from pipelines.params import PARAMS_PATH, load_params
 from pipelines.tracking.contents import log_cost, log_curves, log_data, log_pictures
 from pipelines.tracking.descriptions import NOTE_TAG, describe_experiment, run_note
 from pipelines.tracking.registry import register, test_statuses, test_values
-from pipelines.tracking.runs import find_run, open_run
+from pipelines.tracking.runs import experiment_of, find_run, open_run
+from pipelines.tracking.stale import close_dead_runs
 from pipelines.tracking.store import first_line, store_errors
 
 RECORDED_TAG = "pennet.recorded"
@@ -77,10 +78,24 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
         finally:
             mlflow.end_run()
     except store_errors() as error:
-        raise UserError(
-            f"cannot record in {tracking.uri}: {first_line(error)}; mend tracking.uri and run it again"
-        ) from error
+        raise _unusable(tracking, error) from error
     return True
+
+
+def close_dead(dataset: str, tracking: TrackingConfig) -> list[str]:
+    """See `close_dead_runs`.
+
+    Raises:
+        UserError: the store cannot be used.
+    """
+    try:
+        return close_dead_runs(experiment_of(dataset, tracking))
+    except store_errors() as error:
+        raise _unusable(tracking, error) from error
+
+
+def _unusable(tracking: TrackingConfig, error: BaseException) -> UserError:
+    return UserError(f"cannot record in {tracking.uri}: {first_line(error)}; mend tracking.uri and run it again")
 
 
 def _identity(dataset: str, method: str, seed: int | None) -> Identity:

@@ -7,6 +7,7 @@ from typing import Any
 from pennet.config import TrackingConfig
 from pipelines.identity import Identity, digest
 from pipelines.provenance import provenance
+from pipelines.tracking.stale import PROCESS_TAG, this_process
 from pipelines.tracking.store import check_sqlite, experiment
 
 IDENTITY_TAG = "pennet.identity"
@@ -61,8 +62,9 @@ def open_run(
     import mlflow
 
     known = find_run(dataset, identity, benchmark, tracking)
+    owner = {PROCESS_TAG: this_process()}
     if known is not None:
-        run = mlflow.start_run(run_id=known.info.run_id, log_system_metrics=log_system_metrics)
+        run = mlflow.start_run(run_id=known.info.run_id, tags=owner, log_system_metrics=log_system_metrics)
     else:
         stage = f"inpaint-classical@{dataset}-{method}" if seed is None else f"train@{dataset}-{method}-{seed}"
         run = mlflow.start_run(
@@ -75,6 +77,7 @@ def open_run(
                 "dvc.stage": stage,
                 **({} if seed is None else {"seed": str(seed)}),
                 **provenance(),
+                **owner,
             },
             log_system_metrics=log_system_metrics,
         )
