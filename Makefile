@@ -67,6 +67,10 @@ repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflo
 ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 	$(PY) -m pipelines.ui --port $(MLFLOW_PORT)
 
+.PHONY: move-store
+move-store: $(STAMP) ## make the paths of artifacts in the MLflow store those beside it, or with SERVED=1 those of a server
+	$(PY) -m pipelines.tracking.move $(if $(SERVED),--served)
+
 .PHONY: up
 up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C; GPU_SLOTS=N trainings at once
 	$(PY) -m pipelines.serve --port $(PREFECT_PORT) $(if $(GPU_SLOTS),--gpu-slots $(GPU_SLOTS))

@@ -12,6 +12,7 @@ from pipelines.identity import Identity, benchmark_content, classical_identity, 
 from pipelines.params import PARAMS_PATH, load_params
 from pipelines.tracking.contents import log_cost, log_curves, log_data, log_pictures
 from pipelines.tracking.descriptions import NOTE_TAG, describe_experiment, run_note
+from pipelines.tracking.move import Displaced
 from pipelines.tracking.registry import register, test_statuses, test_values
 from pipelines.tracking.runs import experiment_of, find_run, open_run
 from pipelines.tracking.stale import close_dead_runs
@@ -95,7 +96,8 @@ def close_dead(dataset: str, tracking: TrackingConfig) -> list[str]:
 
 
 def _unusable(tracking: TrackingConfig, error: BaseException) -> UserError:
-    return UserError(f"cannot record in {tracking.uri}: {first_line(error)}; mend tracking.uri and run it again")
+    remedy = "" if isinstance(error, Displaced) else "; mend tracking.uri and run it again"
+    return UserError(f"cannot record in {tracking.uri}: {first_line(error)}{remedy}")
 
 
 def _identity(dataset: str, method: str, seed: int | None) -> Identity:

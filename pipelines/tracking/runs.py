@@ -24,7 +24,7 @@ def experiment_of(dataset: str, tracking: TrackingConfig) -> str:
     """
     import mlflow
 
-    check_sqlite(tracking.uri)
+    check_sqlite(tracking.uri, through_server=False)
     mlflow.set_tracking_uri(tracking.uri)
     return str(experiment(f"{tracking.experiment}-{dataset}", tracking.uri).experiment_id)
 

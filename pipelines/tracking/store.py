@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.loopback import without_proxy
+from pipelines.tracking.move import ARTIFACTS, bring_home
 
 # MLflow's own patience with a server that does not answer is four minutes; a training waits half a minute at most.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.update(without_proxy())
-
-ARTIFACTS = "mlruns"
-"""Folder beside an SQLite store: the artifacts of its experiments, a folder each by its name."""
 
 
 def store_errors() -> tuple[type[Exception], ...]:
@@ -29,8 +27,14 @@ def store_errors() -> tuple[type[Exception], ...]:
     return MlflowException, SQLAlchemyError, ImportError, OSError
 
 
-def check_sqlite(uri: str) -> None:
+def check_sqlite(uri: str, through_server: bool = True) -> None:
     """Fails at once where MLflow would try an unusable SQLite file again for two minutes. An empty file can be used.
+
+    One that was moved or copied here is made at home: see `pipelines.tracking.move`.
+
+    Args:
+        uri: of any store; only SQLite's are looked at.
+        through_server: whether an MLflow server will use it, which knows where the artifacts are that went through one.
 
     Raises:
         OSError: the file is no database, or it or the folder for it cannot be written.
@@ -47,6 +51,7 @@ def check_sqlite(uri: str) -> None:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:  # seconds: another run may be writing
             database.execute("BEGIN IMMEDIATE")
             database.rollback()
+        bring_home(path, served_too=not through_server)
     except sqlite3.DatabaseError as error:
         damaged = "; move it away: a new record is made from the last results" if "not a database" in str(error) else ""
         raise OSError(f"{path}: {error}{damaged}") from error
