@@ -67,6 +67,10 @@ repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflo
 ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 	$(PY) -m pipelines.ui --port $(MLFLOW_PORT)
 
+.PHONY: lineage
+lineage: $(STAMP) ## say where a registered model comes from and how to make it again: MODEL=models:/inpainting-terrain@champion
+	$(PY) -m pipelines.lineage $(MODEL)
+
 .PHONY: move-store
 move-store: $(STAMP) ## make the paths of artifacts in the MLflow store those beside it, or with SERVED=1 those of a server
 	$(PY) -m pipelines.tracking.move $(if $(SERVED),--served)

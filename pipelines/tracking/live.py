@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
-from pipelines.identity import Identity
+from pipelines import layout
+from pipelines.identity import Identity, digest
+from pipelines.provenance import write_origin
 from pipelines.tracking.descriptions import describe_experiment
 from pipelines.tracking.runs import experiment_of, open_run
 from pipelines.tracking.stale import ERROR_TAG, close_dead_runs
@@ -76,6 +78,7 @@ def live_run(dataset: str, method: str, seed: int, identity: Identity, tracking:
     """
     import mlflow
 
+    write_origin(layout.origin_dir(digest(identity)))
     try:
         for line in close_dead_runs(experiment_of(dataset, tracking)):
             print(line, flush=True)
