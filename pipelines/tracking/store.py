@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,21 @@ from pipelines.tracking.move import ARTIFACTS, bring_home
 # MLflow's own patience with a server that does not answer is four minutes; a training waits half a minute at most.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a line in a log for each of its redraws
 os.environ.update(without_proxy())
+
+
+_OF_DATABASE = re.compile(r"^\(\w+(?:\.\w+)*Error\) (.+)$", re.MULTILINE)
+"""How SQLAlchemy passes on what the database said: `(sqlite3.OperationalError) database is locked`."""
+_ANEW = "move it away: a new record is made from the last results"
+_REMEDIES = {
+    "not a database": _ANEW,
+    "disk image is malformed": _ANEW,
+    "disk is full": "free some disk space",
+    "readonly database": "make it and its folder writable, or copy the project to a folder that is",
+    "unable to open database file": "make its folder writable, or copy the project to one that is",
+    "database is locked": "another process writes to it and does not end; with several at once use a server (`make up`)",
+}
 
 
 def store_errors() -> tuple[type[Exception], ...]:
@@ -50,11 +66,11 @@ def check_sqlite(uri: str, through_server: bool = True) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:  # seconds: another run may be writing
             database.execute("BEGIN IMMEDIATE")
+            database.execute("CREATE TABLE pennet_tries_to_write (x)")  # locking alone writes no byte to the folder
             database.rollback()
         bring_home(path, served_too=not through_server)
     except sqlite3.DatabaseError as error:
-        damaged = "; move it away: a new record is made from the last results" if "not a database" in str(error) else ""
-        raise OSError(f"{path}: {error}{damaged}") from error
+        raise OSError(f"{path}: {first_line(error)}") from error
 
 
 def experiment(name: str, uri: str) -> Any:
@@ -118,4 +134,18 @@ def warn(message: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Why a store failed, in one line and with the remedy if there is one: the database's own words, where it has said any.
+
+    SQLAlchemy's first line may be about its own inner life ("Query-invoked autoflush"), and a server hands that on.
+    """
+    said = _OF_DATABASE.search(str(error))
+    reason = said[1] if said else (str(error).strip() or type(error).__name__).splitlines()[0]
+    return reason + next((f"; {remedy}" for words, remedy in _REMEDIES.items() if words in reason), "")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the tracebacks of a database that fails: who called reports it, in one line."""
+    return not (record.exc_info and record.levelno >= logging.ERROR)
+
+
+logging.getLogger("mlflow.store.db.utils").addFilter(_is_news)
