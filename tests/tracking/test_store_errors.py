@@ -15,7 +15,7 @@ import torch
 
 from pennet.training.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.tracking.live import live_run
-from pipelines.tracking.record import record
+from pipelines.tracking.record import close_dead, record
 from pipelines.tracking.store import check_sqlite, first_line
 from tests.tracking.stores import IDENTITY, TRIAL, store
 
@@ -146,25 +146,10 @@ def test_a_read_only_store_is_one_line_with_its_path_and_the_remedy(
     assert f"warning: cannot write to the MLflow store {uri} ({disk}/mlflow.db: attempt to write" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + bytes(5000)])
-def test_a_checkpoint_that_was_emptied_is_named_with_the_remedy(tmp_path: Path, content: bytes) -> None:
-    older = save_checkpoint(tmp_path, 1, {}, {})
-    newer = save_checkpoint(tmp_path, 2, {}, {})
-    newer.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{newer} (is empty|cannot be read).*; remove it to go on from the older {older}"):
-        load_checkpoint(newer, {})
-
-
 def test_a_store_that_was_cut_short_is_named_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     mlflow.set_tracking_uri(f"sqlite:///{path}")
     mlflow.create_experiment("first")
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(ValueError, match="malformed; move it away: a new record is made from the last results"):
-        record_of(path)
-
-
-def record_of(path: Path) -> None:
-    from pipelines.tracking.record import close_dead
-
-    close_dead("terrain", store(f"sqlite:///{path}"))
+        close_dead("terrain", store(f"sqlite:///{path}"))
