@@ -81,6 +81,14 @@ ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 serve: $(STAMP) ## fill holes over HTTP with a registered model (MODEL=models:/NAME@champion) on SERVE_PORT (8000), until Ctrl-C
 	$(PY) -m pipelines.serving --port $(SERVE_PORT) $(if $(MODEL),--model '$(MODEL)')
 
+.PHONY: lineage
+lineage: $(STAMP) ## say where a registered model comes from and how to make it again: MODEL=models:/inpainting-terrain@champion
+	$(PY) -m pipelines.lineage $(MODEL)
+
+.PHONY: move-store
+move-store: $(STAMP) ## make the paths of artifacts in the MLflow store those beside it, or with SERVED=1 those of a server
+	$(PY) -m pipelines.tracking.move $(if $(SERVED),--served)
+
 .PHONY: up
 up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C; GPU_SLOTS=N trainings at once
 	$(PY) -m pipelines.serve --port $(PREFECT_PORT) $(if $(GPU_SLOTS),--gpu-slots $(GPU_SLOTS))

@@ -44,6 +44,11 @@ def checkpoints_dir(identity: str) -> Path:
     return Path("checkpoints") / identity
 
 
+def origin_dir(identity: str) -> Path:
+    """What it takes to train this again; see `pipelines.provenance`."""
+    return checkpoints_dir(identity) / "origin"
+
+
 def outputs_dir(dataset: str, method: str, seed: int | None) -> Path:
     """What a method painted: a folder for each protocol."""
     return Path("outputs") / dataset / _trial(method, seed)

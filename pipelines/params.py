@@ -17,6 +17,9 @@ from pennet.config import Config, ConfigError, config_from_mapping
 from pennet.errors import TransientError, UserError
 
 PARAMS_PATH = Path("params.yaml")
+STORE_VARIABLE = "MLFLOW_TRACKING_URI"
+"""Environment variable: the MLflow store to use instead of `tracking.uri`, as MLflow's own programs do."""
+_STORE = os.environ.get(STORE_VARIABLE, "").strip()  # as this process was started: MLflow sets it, too, once it is in use
 REASON_VARIABLE = "PENNET_REASON_FILE"
 """Environment variable: the file in which a stage leaves why it failed, for the flow (DVC passes on no exit status)."""
 FINAL, TRANSIENT = "final", "transient"
@@ -102,12 +105,20 @@ def write_yaml(path: Path, value: Any) -> None:
 
 
 def load_params(path: Path = PARAMS_PATH) -> Config:
-    """Reads and checks `params.yaml`.
+    """Reads and checks `params.yaml`; `MLFLOW_TRACKING_URI` of the environment takes the place of `tracking.uri`.
 
     Raises:
         ConfigError: every problem of the file, each by its path.
     """
-    return config_from_mapping(Config, read_yaml(path), str(path))
+    values = read_yaml(path)
+    if isinstance(values, dict) and isinstance(values.get("tracking"), dict) and "uri" in values["tracking"]:
+        values["tracking"]["uri"] = store_uri(values["tracking"]["uri"])
+    return config_from_mapping(Config, values, str(path))
+
+
+def store_uri(configured: str) -> str:
+    """The MLflow store: what the environment says, else what is configured."""
+    return _STORE or configured
 
 
 def stage_sections(run: Callable[..., None]) -> list[str]:

@@ -12,11 +12,14 @@ from pipelines.params import load_params
 
 
 def main() -> None:
-    """Records what is not recorded yet; nothing is logged twice."""
-    from pipelines.tracking.record import record
+    """Records what is not recorded yet, nothing twice; before that, ends runs whose process is gone."""
+    from pipelines.tracking.record import close_dead, record
 
     try:
         config = load_params()
+        for dataset in config.datasets:
+            for line in close_dead(dataset, config.tracking):
+                print(line)
         for dataset in config.datasets:
             trials = [(method, seed) for method in config.methods.learned for seed in config.seeds]
             for method, seed in [*trials, *((method, None) for method in config.methods.classical)]:

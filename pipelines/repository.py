@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from pennet.errors import UserError
@@ -13,8 +14,8 @@ class NoGit(UserError):
     """git is not installed, or this folder is in no repository: downloaded as an archive, say."""
 
 
-def git(*arguments: str) -> str:
-    """What a git command prints, run here.
+def git(*arguments: str, variables: Mapping[str, str] | None = None) -> str:
+    """What a git command prints, run here, with more variables in its environment if they are given.
 
     Raises:
         UserError: git is not installed, this is no repository or one of another user's, or the command failed.
@@ -22,7 +23,11 @@ def git(*arguments: str) -> str:
     here = Path.cwd()
     try:
         result = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"}
+            ["git", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"LC_ALL": "C"} | dict(variables or {}),
         )
     except FileNotFoundError as error:
         raise NoGit("git is not installed, and DVC needs it; install it") from error

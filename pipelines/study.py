@@ -21,7 +21,7 @@ from pennet.atomic import replacing, replacing_folder
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.identity import digest, read_identity
-from pipelines.params import PARAMS_PATH, write_yaml
+from pipelines.params import PARAMS_PATH, STORE_VARIABLE, store_uri, write_yaml
 from pipelines.process import child
 from pipelines.profile import ancestors, committed_params, refuse_changes_of_ones_own, resolved
 from pipelines.provenance import CHANGES_NO_RESULT
@@ -46,13 +46,14 @@ def run(profile: str) -> None:
         raise UserError(f"not committed: {', '.join(line.strip() for line in changes)}; a study is of a commit")
     folder = layout.study_dir(profile)
     check_out(folder, git("rev-parse", "HEAD").strip())
-    write_yaml(folder / PARAMS_PATH, _with_the_projects_files(params))
+    params = _with_the_projects_files(params)
+    write_yaml(folder / PARAMS_PATH, params)
     for ancestor in ancestors(profile):
         if brought := bring_trainings(layout.study_dir(ancestor), folder, params):
             print(f"{profile} starts with what {ancestor} has trained: {', '.join(brought)}")
 
     for command in ([sys.executable, "-m", "dvc", "repro"], [sys.executable, "-m", "pipelines.record"]):
-        with child(command, cwd=folder) as process:
+        with child(command, cwd=folder, variables={STORE_VARIABLE: params["tracking"]["uri"]}) as process:
             if status := process.wait():
                 raise UserError(f"{' '.join(command[-2:])} ended with exit status {status} in {folder}; mend it, run again")
     for dataset in params["datasets"]:
@@ -140,9 +141,10 @@ def _with_the_projects_files(params: dict[str, Any]) -> dict[str, Any]:
     files = {
         name: entry | {"archive": str(Path(entry["archive"]).absolute())} for name, entry in params["masks"]["files"].items()
     }
-    tracking, uri = params["tracking"], params["tracking"]["uri"]
+    uri = store_uri(params["tracking"]["uri"])
     if uri.startswith(SQLITE):
-        tracking = tracking | {"uri": SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())}
+        uri = SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
+    tracking = params["tracking"] | {"uri": uri}
     return params | {"sources": sources, "masks": params["masks"] | {"files": files}, "tracking": tracking}
 
 

@@ -32,12 +32,15 @@ def save_checkpoint(folder: Path, step: int, identity: Identity, state: dict[str
     """
     path = folder / f"step-{step:08}.pt"
     try:
-        with replacing(path) as temporary:
-            torch.save({"step": step, "identity": dict(identity), "state": state}, temporary)
-    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            torch.save({"step": step, "identity": dict(identity), "state": state}, file)
+    except (OSError, RuntimeError) as error:
+        # Of a disk that is full, torch's writer says "unexpected pos"; what the file of our own said stands behind that.
+        reason = error.__context__ if isinstance(error.__context__, OSError) else error
         kept = checkpoint_paths(folder)
         rest = f"the last good one is {kept[-1]}" if kept else "there is none before it"
-        raise OSError(f"cannot save checkpoint {path}: {error}; {rest}; free some disk space and run again") from error
+        said = getattr(reason, "strerror", None) or reason
+        raise OSError(f"cannot save checkpoint {path}: {said}; {rest}; free some disk space and run again") from error
     for old in checkpoint_paths(folder)[:-KEPT]:
         old.unlink()
     return path

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
-from pipelines.identity import Identity
+from pipelines import layout
+from pipelines.identity import Identity, digest
+from pipelines.provenance import write_origin
 from pipelines.tracking.descriptions import describe_experiment
-from pipelines.tracking.runs import open_run
+from pipelines.tracking.runs import experiment_of, open_run
+from pipelines.tracking.stale import ERROR_TAG, close_dead_runs
 from pipelines.tracking.store import first_line, store_errors, warn
 
 if TYPE_CHECKING:
@@ -75,8 +78,13 @@ def live_run(dataset: str, method: str, seed: int, identity: Identity, tracking:
     """
     import mlflow
 
+    write_origin(layout.origin_dir(digest(identity)))
     try:
+        for line in close_dead_runs(experiment_of(dataset, tracking)):
+            print(line, flush=True)
         run = open_run(dataset, method, seed, identity, None, tracking, log_system_metrics=True)
+        if ERROR_TAG in run.data.tags:  # of an earlier part
+            mlflow.delete_tag(ERROR_TAG)
         describe_experiment(run.info.experiment_id, dataset, tracking)
         last_step = max(
             (point.step for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/generator")),
@@ -96,7 +104,7 @@ def live_run(dataset: str, method: str, seed: int, identity: Identity, tracking:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         status = "KILLED" if stopped else "FAILED"
         with contextlib.suppress(*store_errors()):
-            mlflow.set_tag("pennet.error", f"stopped: {error!r}" if stopped else first_line(error)[:500])
+            mlflow.set_tag(ERROR_TAG, f"stopped: {error!r}" if stopped else first_line(error)[:500])
         raise
     finally:
         with contextlib.suppress(*store_errors()):

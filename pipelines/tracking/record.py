@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Mapping
 
 from pennet.config import TrackingConfig
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.identity import Identity, benchmark_content, classical_identity, digest, read_identity
-from pipelines.params import PARAMS_PATH, load_params
+from pipelines.params import load_params
 from pipelines.tracking.contents import log_cost, log_curves, log_data, log_pictures
 from pipelines.tracking.descriptions import NOTE_TAG, describe_experiment, run_note
+from pipelines.tracking.lineage import LINEAGE_TAG, log_lineage
+from pipelines.tracking.move import Displaced
 from pipelines.tracking.registry import register, test_statuses, test_values
-from pipelines.tracking.runs import find_run, open_run
+from pipelines.tracking.runs import experiment_of, find_run, open_run
+from pipelines.tracking.stale import close_dead_runs
 from pipelines.tracking.store import first_line, store_errors
 
 RECORDED_TAG = "pennet.recorded"
@@ -53,7 +57,7 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
     content = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     try:
         known = find_run(dataset, identity, benchmark, tracking)
-        if known is not None and known.data.tags.get(RECORDED_TAG) == content and known.info.status == "FINISHED":
+        if known is not None and known.info.status == "FINISHED" and _is_complete(known.data.tags, content):
             return False
         run = open_run(dataset, method, seed, identity, benchmark, tracking)
         for message in EXPECTED_WARNINGS:
@@ -68,8 +72,8 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
             mlflow.set_tags(test_statuses(reports))
             log_pictures(run.info.run_id, report_dir, layout.filled_dir(dataset, method, seed, next(iter(reports))))
             log_data(dataset)
-            mlflow.log_artifact(str(PARAMS_PATH))
             version = register(dataset, method, seed, model_dir, reports, benchmark, cost, tracking) if model_dir else None
+            log_lineage(dataset, method, seed, identity, version)
             note = run_note(run.info.run_id, run.info.experiment_id, dataset, method, seed, reports, cost, version)
             mlflow.set_tag(NOTE_TAG, note)
             describe_experiment(run.info.experiment_id, dataset, tracking)
@@ -77,10 +81,29 @@ def record(dataset: str, method: str, seed: int | None, tracking: TrackingConfig
         finally:
             mlflow.end_run()
     except store_errors() as error:
-        raise UserError(
-            f"cannot record in {tracking.uri}: {first_line(error)}; mend tracking.uri and run it again"
-        ) from error
+        raise _unusable(tracking, error) from error
     return True
+
+
+def _is_complete(tags: Mapping[str, str], content: str) -> bool:
+    return tags.get(RECORDED_TAG) == content and LINEAGE_TAG in tags  # of before there was one: completed now
+
+
+def close_dead(dataset: str, tracking: TrackingConfig) -> list[str]:
+    """See `close_dead_runs`.
+
+    Raises:
+        UserError: the store cannot be used.
+    """
+    try:
+        return close_dead_runs(experiment_of(dataset, tracking))
+    except store_errors() as error:
+        raise _unusable(tracking, error) from error
+
+
+def _unusable(tracking: TrackingConfig, error: BaseException) -> UserError:
+    remedy = "" if isinstance(error, Displaced) else "; mend tracking.uri and run it again"
+    return UserError(f"cannot record in {tracking.uri}: {first_line(error)}{remedy}")
 
 
 def _identity(dataset: str, method: str, seed: int | None) -> Identity:

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pipelines.loopback import without_proxy
+from pipelines.tracking.move import ARTIFACTS, bring_home
 
 # MLflow's own patience with a server that does not answer is four minutes; a training waits half a minute at most.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a line in a log for each of its redraws
 os.environ.update(without_proxy())
+
+
+_OF_DATABASE = re.compile(r"^\(\w+(?:\.\w+)*Error\) (.+)$", re.MULTILINE)
+"""How SQLAlchemy passes on what the database said: `(sqlite3.OperationalError) database is locked`."""
+_ANEW = "move it away: a new record is made from the last results"
+_REMEDIES = {
+    "not a database": _ANEW,
+    "disk image is malformed": _ANEW,
+    "disk is full": "free some disk space",
+    "readonly database": "make it and its folder writable, or copy the project to a folder that is",
+    "unable to open database file": "make its folder writable, or copy the project to one that is",
+    "database is locked": "another process writes to it and does not end; with several at once use a server (`make up`)",
+}
 
 
 def store_errors() -> tuple[type[Exception], ...]:
@@ -25,17 +43,21 @@ def store_errors() -> tuple[type[Exception], ...]:
     return MlflowException, SQLAlchemyError, ImportError, OSError
 
 
-def check_sqlite(uri: str) -> None:
+def check_sqlite(uri: str, through_server: bool = True) -> None:
     """Fails at once where MLflow would try an unusable SQLite file again for two minutes. An empty file can be used.
+
+    One that was moved or copied here is made at home: see `pipelines.tracking.move`.
+
+    Args:
+        uri: of any store; only SQLite's are looked at.
+        through_server: whether an MLflow server will use it, which knows where the artifacts are that went through one.
 
     Raises:
         OSError: the file is no database, or it or the folder for it cannot be written.
     """
-    from sqlalchemy.engine import make_url
-
-    if not uri.startswith("sqlite"):
+    if not is_sqlite(uri):
         return
-    path = Path(make_url(uri).database or "")
+    path = _database(uri)
     if not path.exists():
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -44,27 +66,67 @@ def check_sqlite(uri: str) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:  # seconds: another run may be writing
             database.execute("BEGIN IMMEDIATE")
+            database.execute("CREATE TABLE pennet_tries_to_write (x)")  # locking alone writes no byte to the folder
             database.rollback()
+        bring_home(path, served_too=not through_server)
     except sqlite3.DatabaseError as error:
-        damaged = "; move it away: a new record is made from the last results" if "not a database" in str(error) else ""
-        raise OSError(f"{path}: {error}{damaged}") from error
+        raise OSError(f"{path}: {first_line(error)}") from error
 
 
 def experiment(name: str, uri: str) -> Any:
-    """The experiment of that name, made if there is none.
+    """The experiment of that name, made if there is none, and MLflow's active one.
 
     A new one in an SQLite store keeps its artifacts beside the store: MLflow would put them into the folder that it happens
     to run in, which for a study is one that people delete.
+
+    Raises:
+        MlflowException: the store cannot be used, or the experiment was deleted in MLflow's pages.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
+
+    with _opened_by_one(uri):
+        found = mlflow.get_experiment_by_name(name)
+        location = str(store_folder(uri) / ARTIFACTS / name) if is_sqlite(uri) else None
+        try:
+            identifier = found.experiment_id if found else mlflow.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            found = mlflow.get_experiment_by_name(name)
+            if found is None or error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            identifier = found.experiment_id  # another training of the same server was faster
+    # By number: where two make one name at once, MLflow returns it to the second without making it active.
+    return mlflow.set_experiment(experiment_id=identifier)
+
+
+def is_sqlite(uri: str) -> bool:
+    return uri.startswith("sqlite")
+
+
+def store_folder(uri: str) -> Path:
+    """The folder of an SQLite store."""
+    return _database(uri).absolute().parent
+
+
+def _database(uri: str) -> Path:
     from sqlalchemy.engine import make_url
 
-    if uri.startswith("sqlite") and mlflow.get_experiment_by_name(name) is None:
-        artifacts = Path(make_url(uri).database or "").absolute().parent / "mlruns" / name
-        with contextlib.suppress(MlflowException):  # another training was faster
-            mlflow.create_experiment(name, artifact_location=str(artifacts))
-    return mlflow.set_experiment(name)
+    return Path(make_url(uri).database or "")
+
+
+@contextlib.contextmanager
+def _opened_by_one(uri: str) -> Iterator[None]:
+    """Lets one process at a time make what is missing: two that make the tables of a new SQLite store fail each other."""
+    if not is_sqlite(uri):
+        yield
+        return
+    import fcntl
+
+    path = _database(uri).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def warn(message: str) -> None:
@@ -72,4 +134,18 @@ def warn(message: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Why a store failed, in one line and with the remedy if there is one: the database's own words, where it has said any.
+
+    SQLAlchemy's first line may be about its own inner life ("Query-invoked autoflush"), and a server hands that on.
+    """
+    said = _OF_DATABASE.search(str(error))
+    reason = said[1] if said else (str(error).strip() or type(error).__name__).splitlines()[0]
+    return reason + next((f"; {remedy}" for words, remedy in _REMEDIES.items() if words in reason), "")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the tracebacks of a database that fails: who called reports it, in one line."""
+    return not (record.exc_info and record.levelno >= logging.ERROR)
+
+
+logging.getLogger("mlflow.store.db.utils").addFilter(_is_news)

@@ -35,7 +35,7 @@ def test_a_database_that_was_locked_for_a_while_gets_the_points_after_it(
     points = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/generator")
     assert [point.step for point in points] == [1, 4, 5]
     first, second = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
-    assert "does not take the live curves now ((sqlite3.OperationalError) database is locked)" in first
+    assert "does not take the live curves now (database is locked; another process" in first
     assert "takes the live curves again, from step 4 on" in second
 
 

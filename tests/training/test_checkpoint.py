@@ -1,5 +1,6 @@
 import errno
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -61,8 +62,8 @@ def test_bad_newest_checkpoint_names_the_older_one(tmp_path: Path, content: byte
 def test_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = save_checkpoint(tmp_path, 5, IDENTITY, {"weights": torch.ones(4)})
 
-    def no_space(content: object, path: Path) -> None:
-        path.write_bytes(b"half a checkpo")
+    def no_space(content: object, file: BinaryIO) -> None:
+        file.write(b"half a checkpo")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint.torch, "save", no_space)

@@ -144,11 +144,11 @@ def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_stops_the_run_and_keeps_the_older_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = torch.save
 
-    def full_disk(content, path) -> None:
+    def full_disk(content, file) -> None:
         if content["step"] == 4:
-            Path(path).write_bytes(b"half a file")
+            file.write(b"half a file")
             raise OSError(28, "No space left on device")
-        save(content, path)
+        save(content, file)
 
     monkeypatch.setattr(checkpoint.torch, "save", full_disk)
     with pytest.raises(OSError, match=r"cannot save checkpoint .*No space left.*last good one is .*step-00000002\.pt"):
