@@ -10,7 +10,23 @@ from tests.conftest import make
 from tests.pipelines.toy import make_toy
 from tests.project import ROOT, environment
 
-TARGETS = ["setup", "demo", "test", "test-fast", "check", "repro", "ui", "up", "study", "readme", "run", "bench", "lock"]
+TARGETS = [
+    "setup",
+    "demo",
+    "test",
+    "test-fast",
+    "check",
+    "repro",
+    "ui",
+    "up",
+    "down",
+    "status",
+    "study",
+    "readme",
+    "run",
+    "bench",
+    "lock",
+]
 
 
 @pytest.fixture(scope="module")

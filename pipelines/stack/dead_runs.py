@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.stack.prefect_api import ACTIVE, FINAL, NotThere, PrefectApi
-from pipelines.stack.running import end_processes, processes_of_run, say
+from pipelines.stack.running import end_processes, processes_of_run, processes_of_worker, say
 from pipelines.stack.settings import GPU_SLOT, POOL
 
 WORKER_LABEL = "prefect.worker.name"
@@ -43,6 +43,7 @@ def end_dead_runs(api: PrefectApi, worker: str, why: str) -> list[str]:
         Their names. Each is Crashed (Cancelled, where that was asked for), its processes are gone, its deployment's slot is
         free.
     """
+    end_processes(processes_of_worker(worker))
     dead = runs_of(api, worker) + [run for run in api.flow_runs("PENDING") if _is_unclaimed(run)]
     for run in dead:
         end_processes(processes_of_run(run["id"]))

@@ -146,9 +146,19 @@ def worker_name(folder: Path) -> str:
 
 def processes_of_run(run_id: str) -> list[psutil.Process]:
     """The processes of this machine that belong to a flow run: its own, its stages, and theirs."""
+    return _processes("PREFECT__FLOW_RUN_ID", run_id)
+
+
+def processes_of_worker(worker: str) -> list[psutil.Process]:
+    """The processes of this machine that belong to any flow run of a worker."""
+    return _processes("PREFECT__WORKER_NAME", worker)
+
+
+def _processes(variable: str, value: str) -> list[psutil.Process]:
+    """Those that were started with a variable in their environment, which every process hands on to its children."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get("PREFECT__FLOW_RUN_ID") == run_id:
+            if process.pid != os.getpid() and process.environ().get(variable) == value:
                 found.append(process)
     return found

@@ -70,7 +70,7 @@ class Stack:
     def is_up(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def end(self, signum: int = signal.SIGINT, seconds: float = 120) -> int:
+    def end(self, signum: int = signal.SIGINT, seconds: float = 180) -> int:
         """Ends it as Ctrl-C (SIGINT) or as a service manager (SIGTERM) does; returns its exit status."""
         assert self.process is not None
         self.process.send_signal(signum)
@@ -103,7 +103,7 @@ class Stack:
         tails = [f"--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-30:]) for path in logs]
         return "\n".join(["".join(self.lines[-40:]), *tails])
 
-    def wait_for(self, what: str, ready: Callable[[], Any], seconds: float = 180) -> Any:
+    def wait_for(self, what: str, ready: Callable[[], Any], seconds: float = 240) -> Any:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.is_up, self.log()

@@ -153,8 +153,8 @@ def test_a_killed_flow_run_is_crashed_and_frees_its_slots(stack: Stack, training
         with contextlib.suppress(psutil.Error):
             if "prefect" in " ".join(process.cmdline()):
                 process.kill()
-    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=90)
-    stack.wait_for("the training's end", training.is_gone, seconds=60)
+    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=180)
+    stack.wait_for("the training's end", training.is_gone, seconds=90)
     completes_again(stack)  # with the slot that it left
 
 
@@ -167,11 +167,11 @@ def part(stack: Stack, name: str) -> int:
 def test_a_killed_worker_is_started_again_and_its_run_is_crashed(stack: Stack, training: Training) -> None:
     old = part(stack, "worker")
     kill(old)
-    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=90)
-    assert training.is_gone()
+    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=180)
+    stack.wait_for("the training's end", training.is_gone, seconds=90)
     assert part(stack, "worker") != old
     assert "worker ended with status -9; starting it again\n" in stack.lines
-    stack.wait_for("free slots", lambda: (stack.gpu_slots(), stack.deployment_slots()) == ((0, 1), 0), seconds=30)
+    stack.wait_for("free slots", lambda: (stack.gpu_slots(), stack.deployment_slots()) == ((0, 1), 0), seconds=90)
 
 
 def test_a_killed_server_is_started_again_and_the_run_goes_on_until_it_is_cancelled(
@@ -184,9 +184,9 @@ def test_a_killed_server_is_started_again_and_the_run_goes_on_until_it_is_cancel
     assert stack.deployment_slots() == 1
     assert is_alive(training.pid)
     stack.api.cancel(training.run["id"], "by a person")  # the worker still knows it
-    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CANCELLED", seconds=90)
-    stack.wait_for("the training's end", training.is_gone, seconds=30)
-    stack.wait_for("free slots", lambda: (stack.gpu_slots(), stack.deployment_slots()) == ((0, 1), 0), seconds=30)
+    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CANCELLED", seconds=180)
+    stack.wait_for("the training's end", training.is_gone, seconds=90)
+    stack.wait_for("free slots", lambda: (stack.gpu_slots(), stack.deployment_slots()) == ((0, 1), 0), seconds=90)
 
 
 def children_of(stack: Stack) -> list[psutil.Process]:
@@ -223,7 +223,7 @@ def test_after_a_power_cut_the_dead_run_is_crashed_and_the_schedule_goes_on(stac
     stack.cut_power()
     assert training.is_gone()
     stack.start()
-    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=20)
+    stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=90)
     check_dead(stack, training.run, "CRASHED")
     completes_again(stack)
 
