@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pipelines.stack.dead_runs import WORKER_LABEL, free_gpu_slots, leases_of, recount_slots, runs_of, tidy
 from pipelines.stack.deployments import set_gpu_slots
 from pipelines.stack.parts import listens
 from pipelines.stack.running import processes_of_run, read_note
@@ -116,6 +117,45 @@ def test_beside_another_stack_nothing_is_started(stack: Stack) -> None:
         "make status shows it, make down ends it\n"
     )
     assert (result.returncode, result.stderr) == (1, expected)
+
+
+def test_a_data_folder_has_one_worker(stack: Stack) -> None:
+    result = stack.command("worker", PREFECT_API_URL=stack.api.url)
+    expected = "worker: another worker of .stack is up; give this one a data folder of its own: STACK_DIR\n"
+    assert (result.returncode, result.stderr) == (1, expected)
+
+
+def test_slots_of_runs_that_are_over_are_free_and_no_others(stack: Stack) -> None:
+    """Each lease names its holder here, as a flow may make it do; the stack itself does the same every ten seconds."""
+    home = stack.folder / ".prefect"
+    flow = stack.api.post("flows/", {"name": "by-hand"})["id"]
+    over, active = (stack.api.post("flow_runs/", {"flow_id": flow})["id"] for _ in range(2))
+    stack.api.post("v2/concurrency_limits/", {"name": "by-hand", "limit": 5})
+    set_gpu_slots(stack.api, 5)
+    try:
+        for run_id in (over, active):
+            stack.api.set_state("flow_runs", run_id, "RUNNING", "by hand")
+            holder = {"type": "flow_run", "id": run_id}
+            stack.api.post("v2/concurrency_limits/increment-with-lease", {"slots": 1, "names": ["gpu"], "holder": holder})
+        limit = stack.api.get("v2/concurrency_limits/gpu")["id"]
+
+        def holders() -> set[str]:
+            free_gpu_slots(stack.api, home)
+            return {lease["metadata"]["holder"]["id"] for lease in leases_of(home, limit) if lease["metadata"]["holder"]}
+
+        assert holders() == {over, active}
+        stack.api.set_state("flow_runs", over, "COMPLETED", "by hand")
+        assert holders() == {active}
+        stack.api.patch("v2/concurrency_limits/by-hand", {"active_slots": 3})  # which nobody holds a lease for
+        recount_slots(stack.api, home)
+        assert stack.api.get("v2/concurrency_limits/by-hand")["active_slots"] == 0
+        stack.api.patch(f"flow_runs/{active}/labels", {WORKER_LABEL: "nobody"})
+        assert [run["id"] for run in runs_of(stack.api, "nobody")] == [active]
+        tidy(stack.api, home, "nobody", "it is dead")
+        assert stack.state(active) == "CRASHED"
+        assert holders() == set()
+    finally:
+        set_gpu_slots(stack.api, 1)
 
 
 @pytest.mark.parametrize("variable", ["PREFECT_PORT", "MLFLOW_PORT"])
