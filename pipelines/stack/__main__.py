@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pennet.errors import UserError
 from pipelines.loopback import answers
 from pipelines.process import TERMINATION_SECONDS
-from pipelines.stack.running import end_left_over_parts, is_up, read_note, wait_until_down
+from pipelines.stack.running import end_left_over_parts, is_up, read_note, say, wait_until_down
 from pipelines.stack.settings import Settings, settings
 
 HELP = {
@@ -43,7 +43,7 @@ def main() -> None:
     except (UserError, OSError) as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
-        print("stopped")
+        say("stopped")
 
 
 def _up(chosen: Settings) -> None:

@@ -19,6 +19,7 @@ from pipelines.stack.settings import GPU_SLOT, POOL
 WORKER_LABEL = "prefect.worker.name"
 UNCLAIMED_SECONDS = 60
 """A worker names a run within a second of taking it; one that is nameless for longer was dropped in between."""
+WHY_DEAD = "Nobody ran it any longer when its worker started again: a power cut, or a worker that was killed."
 _POLL_SECONDS = 0.5
 
 
@@ -133,18 +134,17 @@ def free_gpu_slots(api: PrefectApi, home: Path) -> int:
 
 def _is_held(api: PrefectApi, lease: dict[str, Any]) -> bool:
     """Whether the run that a lease names is not over; where it names none, whether any is not that began before it."""
-    holder = (lease["metadata"] or {}).get("holder")
-    if holder is None:
-        made = _time(lease["created_at"])
-        return any(run["start_time"] and _time(run["start_time"]) < made for run in api.flow_runs(*ACTIVE))
-    kind = "task_runs" if holder["type"] == "task_run" else "flow_runs"
-    try:
-        run = api.get(f"{kind}/{holder['id']}")
-        if kind == "task_runs" and run["state_type"] not in FINAL and run["flow_run_id"]:
-            run = api.get(f"flow_runs/{run['flow_run_id']}")  # which may have crashed without its task
-    except NotThere:
-        return False
-    return run["state_type"] not in FINAL
+    if holder := (lease["metadata"] or {}).get("holder"):
+        kind = "task_runs" if holder["type"] == "task_run" else "flow_runs"
+        try:
+            run = api.get(f"{kind}/{holder['id']}")
+            if kind == "task_runs" and run["state_type"] not in FINAL and run["flow_run_id"]:
+                run = api.get(f"flow_runs/{run['flow_run_id']}")  # which may have crashed without its task
+            return run["state_type"] not in FINAL
+        except NotThere:  # deleted, or a task that the server has not written down yet
+            pass
+    made = _time(lease["created_at"])
+    return any(run["start_time"] and _time(run["start_time"]) < made for run in api.flow_runs(*ACTIVE))
 
 
 def recount_slots(api: PrefectApi, home: Path) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 from pennet.errors import UserError
 from pipelines.loopback import check_port_is_free
 from pipelines.stack.database import mlflow_variables, prefect_variables, prepare_database
-from pipelines.stack.dead_runs import cancel_runs, free_gpu_slots, recount_slots, runs_of, tidy
+from pipelines.stack.dead_runs import WHY_DEAD, cancel_runs, free_gpu_slots, recount_slots, runs_of, tidy
 from pipelines.stack.deployments import deploy
 from pipelines.stack.mlflow_server import artifacts_folder, server_command, tracking_uri
 from pipelines.stack.parts import MIN_LIFE_SECONDS, PREFECT, Part, keep_old_log
@@ -46,6 +46,7 @@ def up(settings: Settings) -> None:
             signal.signal(signum, _interrupt)
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # the terminal is closed; under nohup it may be
             signal.signal(signal.SIGHUP, _interrupt)
+        os.environ.pop("DATABASE_URL", None)  # its password is for the servers alone
         Stack(settings).run()
 
 
@@ -83,6 +84,7 @@ class Stack:
             part.wait_until_healthy()
         recount_slots(self.api, self.settings.prefect_home)
         deploy(self.api, self.settings.gpu_slots, self.settings.logs / "deploy.log")
+        tidy(self.api, self.settings.prefect_home, self.worker_name, WHY_DEAD)  # the worker would, but into its log
         self.parts["worker"].start()
         self._write_note()
         for address in (f"Prefect  {self.settings.prefect_url}", f"MLflow   {self._mlflow_url()}"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pennet.errors import UserError
-from pipelines.stack.dead_runs import tidy
+from pipelines.stack.dead_runs import WHY_DEAD, tidy
 from pipelines.stack.parts import PREFECT
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import sole, worker_name
@@ -24,7 +24,6 @@ def work(settings: Settings) -> None:
     name = worker_name(settings.folder)
     lock = settings.folder / "worker.lock"
     with sole(lock, f"another worker of {settings.folder} is up; give this one a data folder of its own: STACK_DIR") as held:
-        why = "Nobody ran it any longer when its worker started again: a power cut, or a worker that was killed."
-        tidy(PrefectApi(url), settings.prefect_home, name, why)
+        tidy(PrefectApi(url), settings.prefect_home, name, WHY_DEAD)
         os.set_inheritable(held, True)  # the lock goes on with the process that this one becomes
         os.execv(PREFECT[0], [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--name", name])

@@ -265,6 +265,7 @@ def test_after_a_power_cut_the_dead_run_is_crashed_and_the_schedule_goes_on(stac
     stack.start()
     stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED", seconds=90)
     check_dead(stack, training.run, "CRASHED")
+    assert f"ended what was left of flow runs that nobody ran any longer: {training.run['name']}\n" in stack.lines
     completes_again(stack)
 
 
