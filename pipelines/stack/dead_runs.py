@@ -153,9 +153,8 @@ def recount_slots(api: PrefectApi, home: Path) -> None:
     A server that is killed between its two writes, or kept its leases in memory, counts slots that nobody can give back.
     """
     for limit in api.post("v2/concurrency_limits/filter", {}):
-        now = datetime.datetime.now(datetime.UTC)
-        leases = leases_of(home, limit["id"])
-        held = sum((lease["metadata"] or {}).get("slots", 1) for lease in leases if _time(lease["expiration"]) > now)
+        # Those that have run out count, too: the server takes their slots back when it notices.
+        held = sum((lease["metadata"] or {}).get("slots", 1) for lease in leases_of(home, limit["id"]))
         if limit["active_slots"] != held:
             api.patch(f"v2/concurrency_limits/{limit['id']}", {"active_slots": held})
 

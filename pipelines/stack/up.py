@@ -56,6 +56,7 @@ class Stack:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.api = PrefectApi(settings.api_url)
+        self.since = time.time()
         self.worker_name = worker_name(settings.folder)
         self.parts = {part.name: part for part in (_mlflow(settings), _prefect(settings), _worker(settings)) if part}
 
@@ -96,7 +97,7 @@ class Stack:
 
     def _write_note(self) -> None:
         running = {name: part.process.pid for name, part in self.parts.items() if part.process is not None}
-        note = Note(os.getpid(), time.time(), self.settings.prefect_url, self._mlflow_url())
+        note = Note(os.getpid(), self.since, self.settings.prefect_url, self._mlflow_url())
         note.parts = {name: (pid, started(pid)) for name, pid in running.items()}
         note.write(self.settings.folder)
 
