@@ -19,6 +19,8 @@ from pipelines.stack.settings import GPU_SLOT, POOL
 WORKER_LABEL = "prefect.worker.name"
 UNCLAIMED_SECONDS = 60
 """A worker names a run within a second of taking it; one that is nameless for longer was dropped in between."""
+OVERDUE_SECONDS = 45
+"""Prefect's worker ends a cancelled run within 30 s, or not at all."""
 WHY_DEAD = "Nobody ran it any longer when its worker started again: a power cut, or a worker that was killed."
 _POLL_SECONDS = 0.5
 
@@ -47,20 +49,38 @@ def end_dead_runs(api: PrefectApi, worker: str, why: str) -> list[str]:
     end_processes(processes_of_worker(worker))
     dead = runs_of(api, worker) + [run for run in api.flow_runs("PENDING") if _is_unclaimed(run)]
     for run in dead:
-        end_processes(processes_of_run(run["id"]))
-        state = "CANCELLED" if run["state_type"] == "CANCELLING" else "CRASHED"
-        api.set_state("flow_runs", run["id"], state, why)
-        tasks = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"state": {"type": {"any_": list(ACTIVE)}}}}
-        for task in api.post("task_runs/filter", tasks):
-            api.set_state("task_runs", task["id"], state, why)
+        _end(api, run, why)
     return [run["name"] for run in dead]
 
 
+def end_overdue_cancels(api: PrefectApi, worker: str) -> list[str]:
+    """Ends a worker's runs that were cancelled long ago; returns their names.
+
+    After a restart of the server Prefect's worker says "Flow run cancellation disabled" and ends none that it has started
+    before.
+    """
+    overdue = [run for run in runs_of(api, worker) if run["state_type"] == "CANCELLING" and _age(run) > OVERDUE_SECONDS]
+    for run in overdue:
+        _end(api, run, "Cancelled; its worker did not end it, the stack did.")
+    return [run["name"] for run in overdue]
+
+
+def _end(api: PrefectApi, run: dict[str, Any], why: str) -> None:
+    end_processes(processes_of_run(run["id"]))
+    state = "CANCELLED" if run["state_type"] == "CANCELLING" else "CRASHED"
+    api.set_state("flow_runs", run["id"], state, why)
+    tasks = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"state": {"type": {"any_": list(ACTIVE)}}}}
+    for task in api.post("task_runs/filter", tasks):
+        api.set_state("task_runs", task["id"], state, why)
+
+
 def _is_unclaimed(run: dict[str, Any]) -> bool:
-    if run.get("work_pool_name") != POOL or WORKER_LABEL in _labels(run):
-        return False
-    age = datetime.datetime.now(datetime.UTC) - _time(run["state"]["timestamp"])
-    return age.total_seconds() > UNCLAIMED_SECONDS
+    return run.get("work_pool_name") == POOL and WORKER_LABEL not in _labels(run) and _age(run) > UNCLAIMED_SECONDS
+
+
+def _age(run: dict[str, Any]) -> float:
+    """Seconds that it is in its state."""
+    return (datetime.datetime.now(datetime.UTC) - _time(run["state"]["timestamp"])).total_seconds()
 
 
 def _time(text: str) -> datetime.datetime:

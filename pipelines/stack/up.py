@@ -12,7 +12,15 @@ from types import FrameType
 from pennet.errors import UserError
 from pipelines.loopback import check_port_is_free
 from pipelines.stack.database import mlflow_variables, prefect_variables, prepare_database
-from pipelines.stack.dead_runs import WHY_DEAD, cancel_runs, free_gpu_slots, recount_slots, runs_of, tidy
+from pipelines.stack.dead_runs import (
+    WHY_DEAD,
+    cancel_runs,
+    end_overdue_cancels,
+    free_gpu_slots,
+    recount_slots,
+    runs_of,
+    tidy,
+)
 from pipelines.stack.deployments import deploy
 from pipelines.stack.mlflow_server import artifacts_folder, server_command, tracking_uri
 from pipelines.stack.parts import MIN_LIFE_SECONDS, PREFECT, Part, keep_old_log
@@ -25,7 +33,7 @@ from pipelines.workspace import check_workspace
 CANCEL_SECONDS = 60
 """Twice what Prefect gives a flow run to end by itself."""
 _WATCH_SECONDS = 0.5
-_SLOTS_SECONDS = 10
+_LOOK_SECONDS = 10
 
 
 def up(settings: Settings) -> None:
@@ -102,14 +110,15 @@ class Stack:
         note.write(self.settings.folder)
 
     def _watch(self) -> None:
-        next_slots = time.monotonic()
+        next_look = time.monotonic()
         while True:
             for part in self.parts.values():
                 if part.ended:
                     self._start_again(part)
-            if time.monotonic() > next_slots:
-                next_slots = time.monotonic() + _SLOTS_SECONDS
+            if time.monotonic() > next_look:
+                next_look = time.monotonic() + _LOOK_SECONDS
                 with contextlib.suppress(UserError):  # a server that is busy, or that has just ended
+                    end_overdue_cancels(self.api, self.worker_name)
                     free_gpu_slots(self.api, self.settings.prefect_home)
             time.sleep(_WATCH_SECONDS)
 

@@ -17,6 +17,7 @@ import pytest
 from pipelines.stack.dead_runs import WORKER_LABEL, free_gpu_slots, leases_of, recount_slots, runs_of, tidy
 from pipelines.stack.deployments import set_gpu_slots
 from pipelines.stack.parts import listens
+from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import processes_of_run, read_note
 from tests.pipelines.test_process import is_alive
 from tests.pipelines.toy import make_toy, write_dag
@@ -107,6 +108,18 @@ def test_status_tells_what_runs(stack: Stack) -> None:
     assert "up, process" in words["worker"]
     assert words["gpu"].endswith("of 1 slots in use")
     assert words["next"].split()[1].startswith("20")
+
+
+def test_runs_that_were_made_without_the_stack_are_seen(stack: Stack) -> None:
+    code = "import mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db'); mlflow.create_experiment('without', 'elsewhere')"
+    result = run(stack.folder, "python", "-c", code)
+    assert result.returncode == 0, result.stderr
+    server = PrefectApi(f"http://127.0.0.1:{stack.ports['MLFLOW_PORT']}/api/2.0/mlflow")  # any JSON will do
+    assert server.get("experiments/get-by-name?experiment_name=without")["experiment"]["name"] == "without"
+    made = server.post("experiments/create", {"name": "with"})["experiment_id"]
+    assert (
+        server.get(f"experiments/get?experiment_id={made}")["experiment"]["artifact_location"] == f"mlflow-artifacts:/{made}"
+    )
 
 
 def test_beside_another_stack_nothing_is_started(stack: Stack) -> None:
