@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from pennet.errors import UserError
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ACTIVE = ("PENDING", "RUNNING", "CANCELLING")
 _TIMEOUT_SECONDS = 30
+_BUSY = 503
+"""What the server answers while SQLite is locked by another of its writers, having written nothing."""
+_ATTEMPTS = 6
 
 
 class NotThere(UserError):
@@ -55,13 +59,18 @@ class PrefectApi:
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"}, method=method)
-        try:
-            with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-                answer = response.read()
-        except urllib.error.HTTPError as error:
-            kind = NotThere if error.code == 404 else UserError
-            detail = error.read().decode(errors="replace")[:300]
-            raise kind(f"the Prefect server at {self.url} refused {method} {path}: {error.code} {detail}") from error
-        except (urllib.error.URLError, OSError) as error:
-            raise UserError(f"no Prefect server answers at {self.url} ({error})") from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
+                    answer = response.read()
+                break
+            except urllib.error.HTTPError as error:
+                if error.code == _BUSY and attempt < _ATTEMPTS:
+                    time.sleep(attempt)
+                    continue
+                kind = NotThere if error.code == 404 else UserError
+                detail = error.read().decode(errors="replace")[:300]
+                raise kind(f"the Prefect server at {self.url} refused {method} {path}: {error.code} {detail}") from error
+            except (urllib.error.URLError, OSError) as error:
+                raise UserError(f"no Prefect server answers at {self.url} ({error})") from error
         return json.loads(answer) if answer else None

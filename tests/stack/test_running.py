@@ -1,14 +1,18 @@
 """What a data folder knows of its stack, and what is set, without any server."""
 
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
 
 from pennet.errors import UserError
 from pipelines.stack.__main__ import main
+from pipelines.stack.prefect_api import NotThere, PrefectApi
 from pipelines.stack.running import (
     Note,
     end_left_over_parts,
@@ -109,3 +113,33 @@ def test_commands_for_a_server_say_how_it_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(SystemExit, match=f"^{command}: PREFECT_API_URL says "):
         main()
+
+
+class BusyOnce(BaseHTTPRequestHandler):
+    """As Prefect answers while SQLite is locked; then as it does."""
+
+    answers: ClassVar[list[int]] = []
+
+    def do_GET(self) -> None:
+        status = self.answers.pop(0)
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b'{"name": "gpu"}' if status == 200 else b"busy")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() -> None:
+    with HTTPServer(("127.0.0.1", 0), BusyOnce) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        api = PrefectApi(f"http://127.0.0.1:{server.server_port}/api")
+        BusyOnce.answers[:] = [503, 200, 404, 500]
+        assert api.get("limit") == {"name": "gpu"}
+        with pytest.raises(NotThere, match="refused GET limit: 404 busy"):
+            api.get("limit")
+        with pytest.raises(UserError, match="refused GET limit: 500 busy"):
+            api.get("limit")
+        server.shutdown()
+    with pytest.raises(UserError, match="no Prefect server answers at http://127.0.0.1"):
+        api.get("limit")
