@@ -141,5 +141,5 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() -> N
         with pytest.raises(UserError, match="refused GET limit: 500 busy"):
             api.get("limit")
         server.shutdown()
-    with pytest.raises(UserError, match="no Prefect server answers at http://127.0.0.1"):
+    with pytest.raises(UserError, match=r"no Prefect server answers at http://127\.0\.0\.1"):
         api.get("limit")
