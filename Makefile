@@ -10,6 +10,8 @@ MOVED := $(shell made="`cat $(STAMP) 2>/dev/null`"; test -z "$$made" || test "$$
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 SERVE_PORT ?= 8000
+# Read by pipelines/stack/settings.py, with DATABASE_URL: where the stack's data are, trainings at once.
+export PREFECT_PORT MLFLOW_PORT STACK_DIR GPU_SLOTS
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := 1
@@ -90,8 +92,16 @@ move-store: $(STAMP) ## make the paths of artifacts in the MLflow store those be
 	$(PY) -m pipelines.tracking.move $(if $(SERVED),--served)
 
 .PHONY: up
-up: $(STAMP) ## a Prefect server on PREFECT_PORT (4200), its worker and the nightly schedule, until Ctrl-C; GPU_SLOTS=N trainings at once
-	$(PY) -m pipelines.serve --port $(PREFECT_PORT) $(if $(GPU_SLOTS),--gpu-slots $(GPU_SLOTS))
+up: $(STAMP) ## MLflow on MLFLOW_PORT (5000), Prefect on PREFECT_PORT (4200), a worker and the nightly schedule, until Ctrl-C; GPU_SLOTS=N trainings at once
+	$(PY) -m pipelines.stack up
+
+.PHONY: down
+down: $(STAMP) ## end what `make up` started, from another terminal
+	$(PY) -m pipelines.stack down
+
+.PHONY: status
+status: $(STAMP) ## what `make up` started: addresses, health, flow runs, GPU slots, the next run
+	$(PY) -m pipelines.stack status
 
 .PHONY: profile
 profile: $(STAMP) ## put profiles/PROFILE.yaml into params.yaml and show what it changes
@@ -107,7 +117,7 @@ readme: $(STAMP) ## put the results of the last run into README.md
 
 .PHONY: run
 run: $(STAMP) ## run the nightly deployment now, on the server that `make up` started
-	$(PY) -m pipelines.serve --run-now --port $(PREFECT_PORT)
+	$(PY) -m pipelines.stack run
 
 .PHONY: bench
 bench: $(STAMP) ## time the hot spots against their references

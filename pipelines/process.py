@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipelines.loopback import without_proxy
 
-TERMINATION_SECONDS = 10
+TERMINATION_SECONDS = 20
+"""What a group gets to close what it has open; less than the 30 s that Prefect gives a cancelled flow run."""
+_POLL_SECONDS = 0.05
 _GUARD = f"""
 trap '' HUP INT TERM
 read -r _
@@ -33,11 +37,12 @@ def child(
 ) -> Iterator[subprocess.Popen[str]]:
     """Runs a command in a process group of its own; the whole group is gone when the block is left, however it is left.
 
-    That holds when this process is killed (SIGKILL), too.
+    That holds when this process is killed (SIGKILL), too. The group is told to end (SIGTERM) and waited for, not its leader
+    alone: DVC ends at once, while the training that it started still has to say that it was stopped.
 
     Args:
         command: program and arguments.
-        stdout: `subprocess.PIPE` to read what it prints (both streams); None to let it print here.
+        stdout: `subprocess.PIPE` to read what it prints (both streams), or a file's descriptor; None to let it print here.
         cwd: where it runs; None for here.
         variables: more of its environment.
     """
@@ -56,13 +61,38 @@ def child(
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(TERMINATION_SECONDS)
+        if process.stdout is not None and not process.stdout.closed:  # nobody reads on: a full pipe would hold up last words
+            threading.Thread(target=_drain, args=(os.dup(process.stdout.fileno()),), daemon=True).start()
+        deadline = time.monotonic() + TERMINATION_SECONDS
+        while time.monotonic() < deadline and _group_is_alive(process):
+            time.sleep(_POLL_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         guard.kill()  # before its pipe closes: the group's number may be another's by then
         guard.communicate()
+
+
+def _drain(descriptor: int) -> None:
+    while os.read(descriptor, 65536):
+        pass
+    os.close(descriptor)
+
+
+def _group_is_alive(leader: subprocess.Popen[str]) -> bool:
+    """Whether a member of its group still runs; one that has ended and waits for its parent to notice does not."""
+    import psutil
+
+    leader.poll()  # else it would be such a one itself
+    try:
+        os.killpg(leader.pid, 0)
+    except ProcessLookupError:
+        return False
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == leader.pid and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def guarded(target: int) -> subprocess.Popen[bytes]:

@@ -1,5 +1,6 @@
 """Every command of the README, in the README's own order of chapters, in a small copy of the project."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,8 @@ RUN_HERE = {
     ".venv/bin/dvc exp run -S train.steps=720",
     ".venv/bin/dvc exp show --only-changed --drop '.*/'",  # by tests/e2e/test_dvc_tables.py, too
     "make up",
+    "make status",
+    "make down",
     "make run",
     "make ui",
     "make study PROFILE=ablation",  # by tests/pipelines/test_study.py, with a small profile
@@ -244,7 +246,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(folder: Path, log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A make target that serves until Ctrl-C, its output in a file (a full pipe would stop it)."""
     with log.open("wb") as output:
@@ -259,8 +261,9 @@ def running(folder: Path, log: Path, *arguments: str) -> Iterator[subprocess.Pop
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(60)
+        with contextlib.suppress(ProcessLookupError):  # it has been ended
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait(120)
 
 
 def wait_for(log: Path, text: str, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
@@ -291,9 +294,12 @@ def test_make_ui_answers(demo: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.server
 def test_make_up_and_run(demo: Path, tmp_path: Path) -> None:
-    port, log = f"PREFECT_PORT={free_port()}", tmp_path / "log"
-    with running(demo, log, "up", port) as process:
-        wait_for(log, "ready: http://127.0.0.1:", process)
-        result = make(demo, "run", port)
+    log, worker_log = tmp_path / "log", demo / ".stack/logs/worker.log"
+    with running(demo, log, "up", f"PREFECT_PORT={free_port()}", f"MLFLOW_PORT={free_port()}") as process:
+        wait_for(log, "ready: ", process)
+        result = make(demo, "run")
         assert result.returncode == 0, result.stdout
-        wait_for(log, "Finished in state Completed()", process)
+        wait_for(worker_log, "Finished in state Completed()", process)
+        assert "healthy" in make(demo, "status").stdout
+        assert make(demo, "down").returncode == 0
+        assert process.wait(60) == 0

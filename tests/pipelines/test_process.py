@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.process import child
-from tests.project import ROOT
+from tests.project import ROOT, run
 
 FAMILY = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); time.sleep(600)"
 
@@ -53,6 +53,50 @@ with child([{sys.executable!r}, "-c", {FAMILY!r}]) as process:
         for pid in alive:
             os.kill(pid, signal.SIGKILL)
     assert not alive
+
+
+LAST_WORDS = """
+import signal, sys, time
+def stop(*_):
+    print("x" * 200_000, flush=True)  # more than a pipe holds
+    time.sleep(1)
+    open("last-words", "w").write("stopped")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+open("started", "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("end", ["interrupt", "kill"])
+def test_a_stage_can_say_that_it_was_stopped(tmp_path: Path, end: str) -> None:
+    """Through DVC, which ends at once and leaves its stage behind; the second time the guard does it."""
+    (tmp_path / "stage.py").write_text(LAST_WORDS)
+    (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: python stage.py\n")
+    for command in (["git", "init", "--quiet"], ["python", "-m", "dvc", "init", "--quiet"]):
+        assert run(tmp_path, *command).returncode == 0
+    stdout = "PIPE" if end == "interrupt" else "DEVNULL"
+    parent = f"""
+import subprocess, time
+from pathlib import Path
+from pipelines.process import child
+with child([{sys.executable!r}, "-m", "dvc", "repro"], stdout=subprocess.{stdout}, cwd=Path({str(tmp_path)!r})):
+    while not Path({str(tmp_path / "started")!r}).exists():
+        time.sleep(0.05)
+    print("started", flush=True)
+    if {end == "kill"}:
+        time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        if end == "kill":
+            process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    deadline = time.monotonic() + 15
+    while not (tmp_path / "last-words").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (tmp_path / "last-words").read_text() == "stopped"
 
 
 def test_child_that_ends_by_itself_keeps_its_status() -> None:
