@@ -136,7 +136,8 @@ def _stale(folder: Path) -> set[int]:
 
 def rwlock_holders(folder: Path = Path()) -> dict[int, str]:
     """The processes that use files of DVC's stages here, as DVC's list names them: number -> command."""
-    return {pid: command for pid, command in _holders(folder).items() if _is_that_process(pid, command, folder)}
+    alive = {pid: command for pid, command in _holders(folder).items() if _is_that_process(pid, command, folder)}
+    return {pid: f"dvc {command.partition(' ')[2]}" for pid, command in alive.items()}  # without the path of the program
 
 
 def _holders(folder: Path) -> dict[int, str]:

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -20,6 +21,7 @@ from prefect.artifacts import (
 from pennet.config import Config
 from pipelines import layout
 from pipelines.running.mlflow_links import links
+from pipelines.running.slots import SERVER_ERRORS
 
 PICTURES = ("at_a_glance.png", "side_by_side.png")
 """Of `comparison/`, the sheets that are shown."""
@@ -47,10 +49,11 @@ class Progress:
             return
         self._next = time.monotonic() + _UPDATE_SECONDS
         percent, description = 100 * done / total, f"{self.stage}: {done:,} of {total:,} steps"
-        if self._artifact is None:
-            self._artifact = cast(UUID, create_progress_artifact(percent, key_of("progress", self.stage), description))
-        else:
-            update_progress_artifact(self._artifact, percent, description)
+        with suppress(*SERVER_ERRORS):  # the next line tries again
+            if self._artifact is None:
+                self._artifact = cast(UUID, create_progress_artifact(percent, key_of("progress", self.stage), description))
+            else:
+                update_progress_artifact(self._artifact, percent, description)
 
 
 def show_results(config: Config, folder: Path) -> None:

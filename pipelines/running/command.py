@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 import subprocess
 import sys
@@ -105,7 +106,8 @@ def run_logged(
         reason_file = Path(temporary) / "reason"
         more = {**(variables or {}), REASON_VARIABLE: str(reason_file)}
         with child(command, stdout=subprocess.PIPE, cwd=folder, variables=more) as process:
-            reader = threading.Thread(target=output.read, args=[process], daemon=True)
+            context = contextvars.copy_context()  # Prefect finds there which run an artifact belongs to
+            reader = threading.Thread(target=context.run, args=(output.read, process), daemon=True)
             reader.start()
             while process.poll() is None and not ended.is_set() and time.monotonic() < deadline:
                 reader.join(_LOOK_SECONDS)

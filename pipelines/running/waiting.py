@@ -58,7 +58,7 @@ def wait_while(
                 " then start this run again"
             )
         if now >= say_next:
-            say(f"{what} waits for {'; '.join(names)} to end, {patience_hours:g} hours at most")
+            say(f"{what} waits until this ends, {patience_hours:g} hours at most: {'; '.join(names)}")
             say_next = now + SAY_AGAIN_SECONDS
         if ended.wait(poll_seconds):
             raise RunEnded(f"{what}: the run was ended while it waited")
