@@ -269,11 +269,9 @@ def test_two_jobs_train_at_once_and_both_are_in_the_lock_file(studio: Path, flow
 def test_two_flow_runs_train_different_methods_at_once(studio: Path, prefect_api: str) -> None:
     """Each training waits for the other one's beginning, so both processes have one at the same time."""
     with child_flow(studio, "train('terrain', ['ca'])", prefect_api) as other:
-        try:
-            flows.train("terrain", ["pennet"])
-        finally:
-            output, _ = other.communicate(timeout=200)
-            print(output)
+        wait_for(lambda: (studio / "began-ca").exists() or other.poll() is not None)
+        flows.train("terrain", ["pennet"])
+        output, _ = other.communicate(timeout=200)
     assert other.returncode == 0, output
     expected = {f"{kind}@terrain-{method}-2019" for kind in ("train", "inpaint") for method in ("pennet", "ca")}
     assert locked_stages(studio) == expected | {"download@terrain"}

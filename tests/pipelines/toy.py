@@ -81,7 +81,7 @@ python -c "from PIL import Image; Image.new('RGB', (3000, 40), 'red').save('repo
 
 MEETING = """
 touch began-$1
-for i in $(seq 600); do test $(ls began-* | wc -l) -ge 2 && break; sleep 0.1; done
+for i in $(seq 2400); do test $(ls began-* | wc -l) -ge 2 && break; sleep 0.1; done
 test $(ls began-* | wc -l) -ge 2 && echo weights of $1 > weights-$1.txt
 """
 """A training that ends well only while another one runs: it waits for that one's beginning."""
