@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from pipelines.running.waiting import SAY_AGAIN_SECONDS, RunEnded, ended
+
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _LIST_SECONDS = 30
 _POLL_SECONDS = 1.0
@@ -30,6 +32,9 @@ def own_gpu(device: str, devices: Sequence[str]) -> Iterator[dict[str, str]]:
 
     Yields:
         Environment variables for the training; none where it needs no GPU or there is none.
+
+    Raises:
+        RunEnded: the run ended while it waited.
     """
     kind, _, index = device.partition(":")
     wanted = devices[int(index) : int(index) + 1] if index else devices
@@ -68,15 +73,16 @@ def listed_gpus(listing: str) -> list[str]:
 
 
 def _first_free(devices: Sequence[str]) -> tuple[str, IO[str]]:
-    waits = False
+    say_next = time.monotonic()
     while True:
         for name in devices:
             if lock := _try_lock(name):
                 return name, lock
-        if not waits:
+        if time.monotonic() >= say_next:
             print(f"waiting for a GPU: {', '.join(devices)} held by other trainings of this machine", flush=True)
-            waits = True
-        time.sleep(_POLL_SECONDS)
+            say_next = time.monotonic() + SAY_AGAIN_SECONDS
+        if ended.wait(_POLL_SECONDS):
+            raise RunEnded("the run was ended while it waited for a GPU")
 
 
 def _try_lock(device: str) -> IO[str] | None:

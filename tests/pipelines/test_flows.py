@@ -350,12 +350,6 @@ def test_every_deployment_is_a_flow_with_a_form() -> None:
     assert parameter_schema(flows.train).required == ["dataset"]
 
 
-def test_flows_start_without_heavy_imports() -> None:
-    heavy = {"torch", "torchvision", "mlflow", "pandas", "dvc", "skimage", "cv2"}
-    result = run(ROOT, "python", "-c", f"import sys, pipelines.flows; print(sorted(set(sys.modules) & {heavy}))")
-    assert result.stdout.strip() == "[]", result.stderr
-
-
 @pytest.mark.slow
 def test_a_training_that_waits_for_a_gpu_slot_says_who_has_it(
     studio: Path, prefect_api: str, flow_log: list[str], monkeypatch: pytest.MonkeyPatch
