@@ -13,6 +13,7 @@ from pipelines.workspace import LOCK_REMEDY
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc.stage import Stage
 
 
 class Locked(UserError):
@@ -30,8 +31,10 @@ def stages_to_run(targets: Iterable[str] | None = None, folder: Path = Path()) -
         UserError: there is no such stage, or see `stage_graph`.
     """
     with _repo(folder) as repo:
-        needs, changed = _needs(repo), {_name(stage) for stage in repo.status()}
-    wanted = set(needs) if targets is None else needed_by(targets, needs)
+        needs = _needs(repo)
+        wanted = set(needs) if targets is None else needed_by(targets, needs)
+        stages = {_name(stage.addressing): stage for stage in repo.index.graph}
+        changed = {name for name in wanted if _has_changed(stages[name])}
     affected: list[str] = []
     for stage in TopologicalSorter(needs).static_order():
         if stage in changed or needs[stage] & set(affected):
@@ -70,6 +73,16 @@ def needed_by(targets: Iterable[str], needs: Mapping[str, set[str]]) -> set[str]
 def stage_name(kind: str, *items: object) -> str:
     """How DVC calls a stage of a `foreach` or a `matrix`: "train", "terrain", "ca", 2019 -> "train@terrain-ca-2019"."""
     return f"{kind}@{'-'.join(str(item) for item in items if item is not None)}"
+
+
+def _has_changed(stage: Stage) -> bool:
+    """Whether DVC finds the stage changed, or another command is at work on its files: `dvc repro` looks again after it."""
+    from dvc.lock import LockError
+
+    try:
+        return bool(stage.status(check_updates=True))
+    except LockError:
+        return True
 
 
 def _needs(repo: Repo) -> dict[str, set[str]]:

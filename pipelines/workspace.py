@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pennet.atomic import write_json
+from pennet.atomic import write_json, write_text
 from pennet.errors import UserError
 from pipelines.loopback import without_proxy
 from pipelines.repository import NoGit, git
@@ -22,6 +22,7 @@ RWLOCK_GUARD = Path(".dvc/tmp/rwlock.lock")
 REPO_LOCK = Path(".dvc/tmp/lock")
 """Held by any DVC command, except while a stage's own command runs."""
 DVC_LOCK = Path("dvc.lock")
+DVC_LOCK_COPY = Path(".dvc/tmp/dvc.lock-of-the-last-run")
 LOCK_REMEDY = "`git checkout -- dvc.lock` brings the last commit's back; without the file every stage counts as changed"
 _WRITING_SECONDS = 1.0
 """Longer than DVC takes to write its lock file."""
@@ -75,13 +76,28 @@ def _check_writable(folder: Path) -> None:
 
 
 def _check_dvc_lock(folder: Path) -> None:
-    if not (folder / DVC_LOCK).exists():
+    """Keeps a copy of a whole lock file, and puts it back where a crash has cut the file short while DVC wrote it."""
+    path, kept = folder / DVC_LOCK, folder / DVC_LOCK_COPY
+    if not path.exists():
         return
-    lines = (folder / DVC_LOCK).read_text(encoding="utf-8", errors="replace").splitlines()
-    if not any(line.startswith("schema:") for line in lines):
-        raise UserError(f"dvc.lock is empty or no lock file of DVC; {LOCK_REMEDY}")
-    if any(line.startswith("<<<<<<<") for line in lines):
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if not _is_whole(text) and dvc_processes(folder):  # one of them may be writing it
+        time.sleep(_WRITING_SECONDS)
+        text = path.read_text(encoding="utf-8", errors="replace")
+    if any(line.startswith("<<<<<<<") for line in text.splitlines()):
         raise UserError(f"dvc.lock holds the two sides of a merge conflict; {LOCK_REMEDY}")
+    if _is_whole(text):
+        if kept.parent.is_dir() and not (kept.exists() and kept.read_text(encoding="utf-8") == text):
+            write_text(kept, text)
+        return
+    if not kept.exists():
+        raise UserError(f"dvc.lock is empty or no lock file of DVC; {LOCK_REMEDY}")
+    write_text(path, kept.read_text(encoding="utf-8"))
+    print(f"warning: {path} was cut short by a crash; it is again what it was when a run last began", file=sys.stderr)
+
+
+def _is_whole(text: str) -> bool:
+    return text.endswith("\n") and any(line.startswith("schema:") for line in text.splitlines())
 
 
 def _mend_rwlock(folder: Path) -> None:

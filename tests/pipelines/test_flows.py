@@ -358,7 +358,7 @@ def test_a_training_that_waits_for_a_gpu_slot_says_who_has_it(
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 
     (studio / "train.sh").write_text(
-        "touch began-$1; for i in $(seq 600); do test -e go && break; sleep 0.1; done; test -e go && touch weights-$1.txt"
+        "touch began-$1; for i in $(seq 2400); do test -e go && break; sleep 0.1; done; test -e go && touch weights-$1.txt"
     )
     for name in ("_FIRST_TRY_SECONDS", "_TRY_SECONDS"):
         monkeypatch.setattr(slots, name, 2.0)
