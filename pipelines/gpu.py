@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from pennet.errors import UserError
+from pipelines.running.waiting import SAY_AGAIN_SECONDS, RunEnded, ended
 
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _LIST_SECONDS = 30
@@ -38,6 +39,7 @@ def own_gpu(device: str, devices: Sequence[str], num_processes: int = 1) -> Iter
 
     Raises:
         UserError: there are fewer GPUs than processes.
+        RunEnded: the run ended while it waited.
     """
     kind, _, index = device.partition(":")
     wanted = devices[int(index) : int(index) + 1] if index else devices
@@ -84,7 +86,7 @@ def _free(devices: Sequence[str], number: int, held: contextlib.ExitStack) -> li
     """The first `number` devices that nobody holds, once there are that many; their locks are in `held` then."""
     import fcntl
 
-    waits = False
+    say_next = time.monotonic()
     while True:
         with _lock_file("choice") as choice, contextlib.ExitStack() as taken:
             fcntl.flock(choice, fcntl.LOCK_EX)  # or two that look at once could take half each and let go, for ever
@@ -96,11 +98,12 @@ def _free(devices: Sequence[str], number: int, held: contextlib.ExitStack) -> li
             if len(names) == number:
                 held.enter_context(taken.pop_all())
                 return names
-        if not waits:
+        if time.monotonic() >= say_next:
             what = "a GPU" if number == 1 else f"{number} GPUs"
             print(f"waiting for {what}: {', '.join(devices)} held by other trainings of this machine", flush=True)
-            waits = True
-        time.sleep(_POLL_SECONDS)
+            say_next = time.monotonic() + SAY_AGAIN_SECONDS
+        if ended.wait(_POLL_SECONDS):
+            raise RunEnded("the run was ended while it waited for a GPU")
 
 
 def _try_lock(device: str) -> IO[str] | None:

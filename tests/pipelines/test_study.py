@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.clone import bring_trainings, check_out
 from pipelines.identity import digest
-from pipelines.study import bring_trainings, check_out
 from tests.conftest import make
 from tests.project import ROOT, SMALL, make_project, run
 

@@ -103,6 +103,19 @@ def test_a_damaged_lock_file_is_named_with_the_command_that_restores_it(project:
     check_workspace()
 
 
+@pytest.mark.parametrize("left", [0, 40])
+def test_a_lock_file_that_a_crash_cut_short_is_what_it_was_when_a_run_last_began(
+    project: Path, capsys: pytest.CaptureFixture[str], left: int
+) -> None:
+    check_workspace()
+    whole = (project / "dvc.lock").read_text()
+    (project / "dvc.lock").write_text(whole[:left])
+    check_workspace()
+    assert (project / "dvc.lock").read_text() == whole
+    assert "warning: dvc.lock was cut short by a crash" in capsys.readouterr().err
+    assert run(project, "python", "-m", "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+
+
 def test_a_lock_file_that_only_dvc_finds_damaged_has_the_remedy_too(project: Path) -> None:
     from pipelines.dag import stages_to_run
 
