@@ -14,7 +14,7 @@ from pathlib import Path
 
 from faults.processes import run
 from faults.projects import STORE, TRIAL, copy
-from faults.trials import Experiment, Reference, dvc, finish, last_line
+from faults.trials import Experiment, Loss, Reference, dvc, finish, last_line
 
 ROOM_BYTES = 256 << 20
 SAYS_FULL = re.compile(r"no space left|disk( is)? full|disk quota", re.IGNORECASE)
@@ -65,7 +65,7 @@ class Disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "pennet-faults", str(self.folder)], check=True, timeout=60)
 
 
-def full(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> list[str]:
+def full(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> Loss:
     """One trial: the command on a disk that is full before it is done; then there is room, and it is run again."""
     rng = random.Random(f"{seed} {experiment.name} full {number}")
     free = int(rng.uniform(0, 0.9) * expected.bytes_written)
@@ -85,10 +85,10 @@ def full(experiment: Experiment, expected: Reference, trial: Path, number: int, 
         problems += finish(experiment, expected, folder, log)
         if problems:  # the disk goes
             copy(folder, trial / "kept")
-    return [f"{said}: {problem}" for problem in problems]
+    return Loss(said, problems)
 
 
-def read_only(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> list[str]:
+def read_only(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> Loss:
     """One trial: a training and its record while the store cannot be written, empty or begun; then it can be again.
 
     The training must succeed and warn, the record must end in one message.
@@ -98,7 +98,7 @@ def read_only(experiment: Experiment, expected: Reference, trial: Path, number: 
     problems = []
     with small_disk(folder / STORE) as disk:
         if number % 2 and run(folder, experiment.command, log):
-            return [f"the record could not be begun: {last_line(log)}"]
+            return Loss("begun", [f"the record could not be begun: {last_line(log)}"])
         for result in ("models", "checkpoints"):
             shutil.rmtree(folder / result)
         disk.set_writable(False)
@@ -115,4 +115,6 @@ def read_only(experiment: Experiment, expected: Reference, trial: Path, number: 
                 problems.append(f"{name}: no message says that the store cannot be written")
         disk.set_writable(True)
         problems += finish(experiment, expected, folder, log)
-    return problems
+        if problems:
+            copy(folder, trial / "kept")
+    return Loss("a store that was begun" if number % 2 else "an empty store", problems)

@@ -10,7 +10,7 @@ from pathlib import Path
 from faults import disks, servers
 from faults.projects import TRIAL, Templates, small_archive
 from faults.results import Result, files, store
-from faults.trials import Experiment, Row, dvc, killed, module, reference, repeat
+from faults.trials import Experiment, Loss, Reference, Row, dvc, killed, module, reference, repeat
 
 RARE = 4
 """Disks and servers are disturbed a quarter as often: there the moments differ less."""
@@ -94,7 +94,9 @@ def _cut(name: str, row: Row, templates: Templates, options: Options, workshop: 
     repeat(row, options.rarely, options.jobs, workshop / name, trial)
 
 
-def _as_trial(disturb: Callable[..., list[str]], experiment: Experiment, expected, seed: int, folder: Path, number: int):
+def _as_trial(
+    disturb: Callable[..., Loss], experiment: Experiment, expected: Reference, seed: int, folder: Path, number: int
+) -> Loss:
     return disturb(experiment, expected, folder, number, seed)
 
 

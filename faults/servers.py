@@ -17,7 +17,7 @@ from pathlib import Path
 
 from faults.processes import COMMAND_SECONDS, end_all, start, wait
 from faults.projects import STORE, change, copy
-from faults.trials import Experiment, Reference, finish
+from faults.trials import Experiment, Loss, Reference, finish
 from pennet.errors import UserError
 from pipelines.loopback import answers
 
@@ -141,7 +141,7 @@ def beside(folder: Path, trial: Path) -> contextlib.AbstractContextManager[MLflo
     return mlflow_server(folder, trial / "server.log")
 
 
-def cut(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> list[str]:
+def cut(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> Loss:
     """One trial: the MLflow server is killed while a training writes to it, and comes back a little later."""
     rng = random.Random(f"{seed} {experiment.name} {number}")
     moment, pause = rng.uniform(0, expected.seconds), rng.uniform(0, 5)
@@ -154,6 +154,6 @@ def cut(experiment: Experiment, expected: Reference, trial: Path, number: int, s
         server.start()
         said = f"server killed after {moment:.1f} s, away for {pause:.1f} s"
         if status := wait(process, COMMAND_SECONDS, folder):
-            return [f"{said}: the training ended with exit status {status}"]
+            return Loss(said, [f"the training ended with exit status {status}"])
         problems = finish(experiment, expected, folder, log)
-    return [f"{said}: {problem}" for problem in problems]
+    return Loss(said, problems)

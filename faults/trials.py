@@ -22,6 +22,8 @@ KINDS = ("kill all", "kill one", "kill first", "terminate", "interrupt")
 """SIGKILL to all processes, to one of them, to the first one; SIGTERM, SIGINT (Ctrl-C) to the group."""
 TRIES, TRY_AGAIN_SECONDS = 5, 5.0
 """How often a command is run again until it succeeds: a process that outlived the fault may have to end first."""
+SHOWN = 2
+"""Of a trial's problems; all are in its folder."""
 LEFT_SECONDS = 30.0
 """After the last command, when no process may be left."""
 
@@ -48,6 +50,21 @@ class Row:
     lost: list[str] = field(default_factory=list)
     """What each trial that lost something has lost."""
     skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one trial has lost; nothing if there are no problems."""
+
+    fault: str
+    """What was done to it."""
+    problems: list[str]
+
+    def __str__(self) -> str:
+        if not self.problems:
+            return f"{self.fault}: nothing lost"
+        more = f" (and {len(self.problems) - SHOWN} more)" if len(self.problems) > SHOWN else ""
+        return f"{self.fault}: {'; '.join(self.problems[:SHOWN])}{more}"
 
 
 @dataclass(frozen=True)
@@ -96,8 +113,8 @@ def reference(
     return Reference(seconds, experiment.result(folder), paths(folder), grown)
 
 
-def killed(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> list[str]:
-    """One trial: the command is killed at a random moment of its time and run again; returns what was lost."""
+def killed(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> Loss:
+    """One trial: the command is killed at a random moment of its time and run again."""
     rng = random.Random(f"{seed} {experiment.name} {number}")
     kind, share, which = KINDS[number % len(KINDS)], rng.random(), rng.random()
     hit = False
@@ -114,13 +131,12 @@ def killed(experiment: Experiment, expected: Reference, trial: Path, number: int
             patience = 60.0 if kind in ("terminate", "interrupt") else COMMAND_SECONDS
             status = wait(process, patience, folder)
             if status == 124:
-                return [f"{said}: did not end"]
+                return Loss(said, [f"did not end within {patience:.0f} s"])
         else:
             end_all(folder)
             shutil.rmtree(folder)
             share /= 2
-    problems = finish(experiment, expected, folder, log)
-    return [f"{said} after {moment:.2f} s: {problem}" for problem in problems]
+    return Loss(f"{said} after {moment:.1f} s", finish(experiment, expected, folder, log))
 
 
 def disturb(folder: Path, leader: int, kind: str, which: float) -> str:
@@ -173,19 +189,19 @@ def size(folder: Path) -> int:
     return sum(-(-path.lstat().st_size // 4096) * 4096 for path in folder.rglob("*") if path.is_file())
 
 
-def repeat(row: Row, times: int, jobs: int, folder: Path, trial: Callable[[Path, int], list[str]]) -> None:
+def repeat(row: Row, times: int, jobs: int, folder: Path, trial: Callable[[Path, int], Loss]) -> None:
     """Runs trials, `jobs` at a time, and says what each has lost; the folders of those that lost something stay."""
 
     def one(number: int) -> None:
         own = folder / str(number)
         own.mkdir(parents=True)
         started = time.monotonic()
-        problems = trial(own, number)
-        said = "; ".join(problems) if problems else "nothing lost"
-        print(f"{row.fault}, {number}: {said} ({time.monotonic() - started:.0f} s)", flush=True)
+        loss = trial(own, number)
+        print(f"{row.fault}, {number}: {loss} ({time.monotonic() - started:.0f} s)", flush=True)
         row.trials += 1
-        if problems:
-            row.lost.append(f"{number}: {said}")
+        if loss.problems:
+            row.lost.append(f"{number}: {loss}")
+            (own / "problems.txt").write_text("\n".join(loss.problems) + "\n")
         else:
             shutil.rmtree(own, ignore_errors=True)
 
