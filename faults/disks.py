@@ -21,6 +21,8 @@ SAYS_FULL = re.compile(r"no space left|disk( is)? full|disk quota", re.IGNORECAS
 SAYS_READ_ONLY = re.compile(
     r"read-?only|cannot be written|permission denied|not a folder that can be written", re.IGNORECASE
 )
+LAST_LINES = 3
+"""Of the output, in which the reason must be: DVC adds words of its own after it."""
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -79,7 +81,7 @@ def full(experiment: Experiment, expected: Reference, trial: Path, number: int, 
         problems = []
         if TRACEBACK in output:
             problems.append(f"{output.count(TRACEBACK)} tracebacks")
-        if status and not SAYS_FULL.search(output):
+        if status and not SAYS_FULL.search("\n".join(output.splitlines()[-LAST_LINES:])):
             problems.append("no message says that the disk is full")
         disk.make_room()
         problems += finish(experiment, expected, folder, log)

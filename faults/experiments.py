@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from faults import disks, servers
 from faults.projects import TRIAL, Templates, small_archive
 from faults.results import Result, files, store
-from faults.trials import Experiment, Loss, Reference, Row, dvc, killed, module, reference, repeat
+from faults.trials import (
+    Beside,
+    Experiment,
+    Loss,
+    Reference,
+    Row,
+    dvc,
+    killed,
+    module,
+    nothing_beside,
+    reference,
+    repeat,
+)
 
 RARE = 4
 """Disks and servers are disturbed a quarter as often: there the moments differ less."""
@@ -60,57 +71,60 @@ def _experiment(name: str, templates: Templates) -> Experiment:
     return Experiment(name, templates.complete, module("record"), _trained_and_recorded)
 
 
-def _kill(name: str, row: Row, templates: Templates, options: Options, workshop: Path) -> None:
-    experiment = _experiment(name, templates)
-    expected = reference(experiment, workshop)
-    trial = partial(_as_trial, killed, experiment, expected, options.seed)
-    repeat(row, options.times, options.jobs, workshop / name, trial)
+class Counting:
+    """Does experiments below one folder. They share templates and references."""
+
+    def __init__(self, templates: Templates, options: Options, workshop: Path) -> None:
+        self._templates, self._options, self._workshop = templates, options, workshop
+        self._references: dict[str, Reference] = {}
+
+    def kill(self, name: str, row: Row) -> None:
+        self._repeat(name, row, self._options.times, name, killed)
+
+    def fill(self, name: str, row: Row) -> None:
+        if not self._is_skipped(row):
+            self._repeat(name.removeprefix("full-"), row, self._options.rarely, name, disks.full)
+
+    def forbid(self, name: str, row: Row) -> None:
+        if not self._is_skipped(row):
+            self._repeat("record", row, min(2, self._options.times), name, disks.read_only)
+
+    def cut(self, name: str, row: Row) -> None:
+        self._repeat(name, row, self._options.rarely, name, servers.cut, servers.beside)
+
+    @staticmethod
+    def _is_skipped(row: Row) -> bool:
+        row.skipped = disks.cannot_mount()
+        return bool(row.skipped)
+
+    def _repeat(
+        self,
+        what: str,
+        row: Row,
+        times: int,
+        name: str,
+        disturb: Callable[[Experiment, Reference, Path, int, int], Loss],
+        beside: Beside = nothing_beside,
+    ) -> None:
+        experiment = _experiment(what, self._templates)
+        if what not in self._references:
+            self._references[what] = reference(experiment, self._workshop, beside)
+        expected, seed = self._references[what], self._options.seed
+        folder = self._workshop / name
+        repeat(row, times, self._options.jobs, folder, lambda own, n: disturb(experiment, expected, own, n, seed))
 
 
-def _fill(name: str, row: Row, templates: Templates, options: Options, workshop: Path) -> None:
-    if reason := disks.cannot_mount():
-        row.skipped = reason
-        return
-    experiment = _experiment(name, templates)
-    expected = reference(experiment, workshop / "full")
-    trial = partial(_as_trial, disks.full, experiment, expected, options.seed)
-    repeat(row, options.rarely, options.jobs, workshop / f"full-{name}", trial)
-
-
-def _forbid(name: str, row: Row, templates: Templates, options: Options, workshop: Path) -> None:
-    if reason := disks.cannot_mount():
-        row.skipped = reason
-        return
-    experiment = _experiment("record", templates)
-    expected = reference(experiment, workshop / "read-only")
-    trial = partial(_as_trial, disks.read_only, experiment, expected, options.seed)
-    repeat(row, min(2, options.times), options.jobs, workshop / "read-only", trial)
-
-
-def _cut(name: str, row: Row, templates: Templates, options: Options, workshop: Path) -> None:
-    experiment = _experiment("server", templates)
-    expected = reference(experiment, workshop, servers.beside)
-    trial = partial(_as_trial, servers.cut, experiment, expected, options.seed)
-    repeat(row, options.rarely, options.jobs, workshop / name, trial)
-
-
-def _as_trial(
-    disturb: Callable[..., Loss], experiment: Experiment, expected: Reference, seed: int, folder: Path, number: int
-) -> Loss:
-    return disturb(experiment, expected, folder, number, seed)
-
-
-EXPERIMENTS: dict[str, tuple[str, Callable[..., None]]] = {
-    "download": ("download killed", _kill),
-    "prepare": ("prepare killed", _kill),
-    "train": ("training killed", _kill),
-    "record": ("record killed", _kill),
-    "flow": ("flow killed", _kill),
-    "full-prepare": ("disk full in prepare", _fill),
-    "full-train": ("disk full in training", _fill),
-    "full-record": ("disk full in record", _fill),
-    "read-only": ("store read-only", _forbid),
-    "server": ("MLflow server cut in training", _cut),
+EXPERIMENTS: dict[str, tuple[str, Callable[[Counting, str, Row], None]]] = {
+    "download": ("download killed", Counting.kill),
+    "prepare": ("prepare killed", Counting.kill),
+    "train": ("training killed", Counting.kill),
+    "record": ("record killed", Counting.kill),
+    "flow": ("flow killed", Counting.kill),
+    "full-prepare": ("disk full in prepare", Counting.fill),
+    "full-train": ("disk full in training", Counting.fill),
+    "full-record": ("disk full in record", Counting.fill),
+    "read-only": ("store read-only in training and record", Counting.forbid),
+    "server": ("MLflow server cut in training", Counting.cut),
 }
 """Name -> what the table calls it, and who does it."""
 
@@ -123,9 +137,9 @@ def count(names: Iterable[str], options: Options, workshop: Path) -> list[Row]:
     """
     rows = []
     with servers.serving(small_archive()) as archive:
-        templates = Templates(workshop / "templates", archive.url, archive.sha256)
+        counting = Counting(Templates(workshop / "templates", archive.url, archive.sha256), options, workshop)
         for name in names:
-            fault, experiment = EXPERIMENTS[name]
+            fault, do = EXPERIMENTS[name]
             rows.append(Row(fault))
-            experiment(name.removeprefix("full-"), rows[-1], templates, options, workshop)
+            do(counting, name, rows[-1])
     return rows

@@ -53,12 +53,14 @@ def store(folder: Path) -> Result:
             held[f"{run}: status"] = status
             tags = dict(query("SELECT key, value FROM tags WHERE run_uuid = ?", (run_id,)))
             held |= {f"{run}: {tag}": tags.get(tag, "none") for tag in _OWN_TAGS}
-            curves = defaultdict(list)
+            curves: dict[str, list[str]] = defaultdict(list)
             for key, step, value in query(
                 "SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp", (run_id,)
             ):
-                if not _UNSTABLE.search(key):
-                    curves[key].append(f"{step}: {value!r}")
+                point = f"{step}: {value!r}"
+                again = point in curves[key] and not key.startswith("train/")  # a score may be said twice, a point may not
+                if not again and not _UNSTABLE.search(key):
+                    curves[key].append(point)
             held |= {f"{run}: {key}": ", ".join(points) for key, points in curves.items()}
             held[f"{run}: parameters"] = str(
                 sorted(query("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)).fetchall())

@@ -28,6 +28,10 @@ LEFT_SECONDS = 30.0
 """After the last command, when no process may be left."""
 
 
+Beside = Callable[[Path, Path], AbstractContextManager[object]]
+"""What runs at the same time, given the folder of the project and that of the trial."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """What is disturbed, from where it starts, and what it must lead to."""
@@ -84,17 +88,21 @@ def module(name: str) -> tuple[str, ...]:
     return (sys.executable, "-m", f"pipelines.{name}")
 
 
+def nothing_beside(folder: Path, trial: Path) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
 def reference(
     experiment: Experiment,
     workshop: Path,
-    beside: Callable[[Path, Path], AbstractContextManager[object]] = lambda folder, trial: nullcontext(),
+    beside: Beside = nothing_beside,
 ) -> Reference:
     """The same without a fault.
 
     Args:
         experiment: what is run.
         workshop: below which folder.
-        beside: what runs at the same time, given the project's folder and the trial's.
+        beside: what runs at the same time.
 
     Raises:
         UserError: a command fails even so.

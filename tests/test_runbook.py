@@ -18,9 +18,7 @@ from pipelines.tracking.store import check_sqlite
 from tests.project import ROOT
 
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
-QUOTES = [
-    line for block in re.findall(r"^```text\n(.*?)^```$", RUNBOOK, re.DOTALL | re.MULTILINE) for line in block.splitlines()
-]
+QUOTES = "".join(re.findall(r"^```text\n(.*?)^```$", RUNBOOK, re.DOTALL | re.MULTILINE)).splitlines()
 IDENTITY = {"train.batch_size": "4"}
 FOLDER = Path("checkpoints/IDENTITY")
 COMING = {"runtime.num_processes"}
@@ -31,7 +29,6 @@ COMING = {"runtime.num_processes"}
 def _in_an_empty_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / ".prefect"))
-    os.mkdir(".git")
     monkeypatch.setattr(workspace, "_check_git", lambda: None)
 
 
@@ -137,7 +134,7 @@ def test_a_gpu_that_is_held(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_every_parameter_is_one() -> None:
     params = read_yaml(ROOT / "params.yaml")
-    named = set(re.findall(r"`((?:%s)\.[a-z_.]+)" % "|".join(params), RUNBOOK)) - COMING
+    named = set(re.findall(rf"`((?:{'|'.join(params)})\.[a-z_.]+)", RUNBOOK)) - COMING
     assert len(named) > 8
     for name in named:
         value = params
