@@ -57,9 +57,10 @@ def store(folder: Path) -> Result:
             for key, step, value in query(
                 "SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp", (run_id,)
             ):
+                if _UNSTABLE.search(key):
+                    continue
                 point = f"{step}: {value!r}"
-                again = point in curves[key] and not key.startswith("train/")  # a score may be said twice, a point may not
-                if not again and not _UNSTABLE.search(key):
+                if key.startswith("train/") or point not in curves[key]:  # a score may be said twice, a point may not
                     curves[key].append(point)
             held |= {f"{run}: {key}": ", ".join(points) for key, points in curves.items()}
             held[f"{run}: parameters"] = str(
