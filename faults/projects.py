@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +142,20 @@ class Templates:
         return self._after("downloaded", self.base, "download@terrain")
 
     def prepared(self) -> Path:
-        """Data and masks are there; nothing is trained."""
-        return self._after("prepared", self.downloaded, "masks@terrain")
+        """Data and masks are there; nothing is trained, and the MLflow store holds its tables alone."""
+        folder = self._folder / "prepared"
+        if not folder.exists():
+            self._after("prepared", self.downloaded, "masks@terrain")
+            self._run(folder, "mlflow", "db", "upgrade", SMALL["tracking"]["uri"])
+        return folder
 
     def complete(self) -> Path:
         """All that `dvc repro` makes, and no MLflow store."""
-        folder = self._after("complete", self.prepared)
-        shutil.rmtree(folder / STORE)
-        (folder / STORE).mkdir()
+        folder = self._folder / "complete"
+        if not folder.exists():
+            self._after("complete", self.prepared)
+            shutil.rmtree(folder / STORE)
+            (folder / STORE).mkdir()
         return folder
 
     def prepared_with_cache(self) -> Path:
@@ -169,11 +175,14 @@ class Templates:
             change(folder, {"methods": {"learned": [], "classical": []}})
         return folder
 
-    def _after(self, name: str, before, *stages: str) -> Path:
+    def _after(self, name: str, before: Callable[[], Path], *stages: str) -> Path:
         folder = self._folder / name
         if not folder.exists():
             copy(before(), folder)
-            log = self._folder / f"{name}.log"
-            if status := run(folder, (sys.executable, "-m", "dvc", "repro", *stages), log):
-                raise UserError(f"dvc repro {' '.join(stages)} ended with exit status {status}: {log}")
+            self._run(folder, "dvc", "repro", *stages)
         return folder
+
+    def _run(self, folder: Path, *words: str) -> None:
+        log = self._folder / f"{folder.name}.log"
+        if status := run(folder, (sys.executable, "-m", *words), log):
+            raise UserError(f"{' '.join(words)} ended with exit status {status}: {log}")

@@ -80,7 +80,7 @@ def _artifacts(folder: Path, run: str, run_id: str) -> Result:
     digests = {
         f"{run}: {path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in here if path.parent.name == "report"
     }
-    return {f"{run}: files": str(sorted(names.items())), **digests}
+    return {f"{run}: {name}": f"{count} times" for name, count in names.items()} | digests
 
 
 def differences(expected: Result, found: Result) -> list[str]:

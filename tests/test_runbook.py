@@ -94,7 +94,7 @@ def test_a_full_disk_in_a_download() -> None:
     with pytest.raises(UserError) as caught, partial.kept(Path("data"), "small.zip", "x") as file:
         file.append(b"x")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    said = str(caught.value).partition(": ")[2].replace("the 1 bytes", "the 1,300,000 bytes")
+    said = str(caught.value).partition(": ")[2].replace("the 1 bytes", "the 296,800 bytes")
     assert is_quoted(said)
 
 
