@@ -17,6 +17,8 @@ from faults.projects import STORE
 _UNSTABLE = re.compile(r"seconds|images_per_second|peak_memory|^system/")
 """Names of metrics that are another number in every run."""
 _ONE_OF_MANY = re.compile(r"\+timestamp\+[0-9]+\+[0-9a-f-]{36}")
+_WHILE_IT_RAN = "/artifacts/images/samples+"
+"""Sheets that a training shows while it runs. What the store does not take then is dropped, and no result."""
 _OWN_TAGS = ("pennet.identity", "pennet.benchmark", "pennet.recorded")
 _IGNORED = (".git", ".dvc", ".prefect", ".cache", STORE, "__pycache__")
 
@@ -75,7 +77,8 @@ def store(folder: Path) -> Result:
 def _artifacts(folder: Path, run: str, run_id: str) -> Result:
     """Files of a run: how many of each name, and the digests of its report."""
     roots = [path for path in folder.rglob(run_id) if path.is_dir()]
-    here = [path for root in roots for path in root.rglob("*") if path.is_file()]
+    found = (path for root in roots for path in root.rglob("*") if path.is_file())
+    here = [path for path in found if _WHILE_IT_RAN not in str(path)]
     names = Counter(_ONE_OF_MANY.sub("", str(path).split(run_id, 1)[1]) for path in here)
     digests = {
         f"{run}: {path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in here if path.parent.name == "report"
