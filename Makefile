@@ -124,6 +124,10 @@ bench: $(STAMP) ## time the hot spots against their references
 	$(PY) -m benchmarks.attention
 	$(PY) -m benchmarks.metrics
 
+.PHONY: faults
+faults: $(STAMP) ## kill, fill and cut everything TIMES times (20), run it again, and count what was lost
+	$(PY) -m faults $(if $(TIMES),--times $(TIMES))
+
 .PHONY: lock
 lock: $(STAMP) ## write the installed versions to constraints.txt
 	$(PY) -m pip freeze --all --exclude pip --exclude-editable | sed 's/ @ .*//' > constraints.txt
