@@ -126,13 +126,12 @@ def _candidates(dataset: str, config: Config, versions: Versions) -> tuple[list[
     Raises:
         UserError: no training is in the registry.
     """
-    from pennet.generator_files import WEIGHTS_FILE
     from pipelines.tracking.versions import REJECTED_TAG, weights_digest
 
     candidates, rejected, missing = list[str](), list[str](), list[str]()
     for method in config.methods.learned:
         for seed in config.seeds:
-            path = layout.model_dir(dataset, method, seed) / WEIGHTS_FILE
+            path = layout.model_dir(dataset, method, seed) / "generator.safetensors"
             version = versions.with_weights(weights_digest(path)) if path.exists() else None
             if version is None:
                 missing.append(f"{method} (seed {seed}) is not {'recorded' if path.exists() else 'trained'}")
