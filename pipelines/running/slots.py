@@ -25,9 +25,10 @@ GPU_SLOT = "gpu"
 """Global concurrency limit: `prefect gcl create gpu --limit N` lets N trainings run at once; without it any number may."""
 WAITS = " (waits for a gpu slot)"
 """What the name of a task run ends with while it waits."""
-_TRY_SECONDS = 20.0
-"""Between two looks at whether the run has ended: one try for the slot."""
-_FIRST_TRY_SECONDS = 10.0
+_TRY_SECONDS = 30.0
+"""For a slot that was free a moment ago; Prefect logs an error for each try that fails."""
+_LOOK_SECONDS = 5.0
+"""Between two looks at whether a slot is free."""
 
 
 @contextmanager
@@ -37,21 +38,20 @@ def gpu_slot(say: Callable[[str], None]) -> Iterator[None]:
     Raises:
         RunEnded: the run ended while it waited.
     """
-    say_next, seconds, waits = 0.0, _FIRST_TRY_SECONDS, False
+    say_next, waits, held = 0.0, False, ExitStack()
     while True:
-        try:
-            held = ExitStack()
-            held.enter_context(concurrency(GPU_SLOT, occupy=1, timeout_seconds=seconds))
-            break
-        except TimeoutError:
-            pass
-        if ended.is_set():
-            raise RunEnded("the run was ended while it waited for a gpu slot")
-        if time.monotonic() >= say_next and (holders := taken()):
+        if not (holders := taken()):
+            try:
+                held.enter_context(concurrency(GPU_SLOT, occupy=1, timeout_seconds=_TRY_SECONDS))
+                break
+            except TimeoutError:  # another training was faster
+                pass
+        elif time.monotonic() >= say_next:
             _rename(waits=True)
             say(f"waiting for a gpu slot, {holders}")
             waits, say_next = True, time.monotonic() + SAY_AGAIN_SECONDS
-        seconds = _TRY_SECONDS
+        if ended.wait(_LOOK_SECONDS):
+            raise RunEnded("the run was ended while it waited for a gpu slot")
     with held:
         if waits:
             _rename(waits=False)

@@ -62,14 +62,14 @@ def test_a_dvc_command_that_holds_the_lock_is_one_message(toy: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_flow_without_a_server_names_the_stage_that_fails(toy: Path) -> None:
+def test_flow_names_the_stage_that_fails(toy: Path, prefect_api: str) -> None:
     write_dag(toy, train="sh -c 'echo no such texture; exit 3'")
-    result = run(toy, "python", "-m", "pipelines.flows")
+    result = run(toy, "python", "-m", "pipelines.flows", PREFECT_API_URL=prefect_api)
     assert result.returncode != 0
     log = result.stdout + result.stderr
     assert "train@toy-net failed with exit status" in log
     assert "no such texture" in log
-    assert "compare@toy" not in log
+    assert "Running stage 'compare@toy'" not in log
 
 
 def test_flow_lists_the_problems_of_the_parameters_before_it_starts_anything(toy: Path) -> None:
@@ -87,14 +87,14 @@ def test_flow_lists_the_problems_of_the_parameters_before_it_starts_anything(toy
 
 
 @pytest.mark.slow
-def test_a_wrong_checksum_is_one_message_and_not_tried_again(toy: Path) -> None:
+def test_a_wrong_checksum_is_one_message_and_not_tried_again(toy: Path, prefect_api: str) -> None:
     write_dag(toy)
     before = (toy / "dvc.yaml").read_text(), (toy / "params.yaml").read_text()
     try:
         (toy / "dvc.yaml").write_text(before[0].replace("echo data > data.txt", "python -m pipelines.download terrain"))
         source = {"archives": ["data/embedded/terrain-256.zip"], "sha256": ["0" * 64]}
         change_params(toy, {"sources": {"terrain": source}})
-        result = run(toy, "python", "-m", "pipelines.flows")
+        result = run(toy, "python", "-m", "pipelines.flows", PREFECT_API_URL=prefect_api)
     finally:
         for name, text in zip(("dvc.yaml", "params.yaml"), before, strict=True):
             (toy / name).write_text(text)
@@ -111,7 +111,7 @@ def test_a_wrong_checksum_is_one_message_and_not_tried_again(toy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_data_stage_that_fails_for_no_known_reason_is_tried_again(toy: Path) -> None:
+def test_a_data_stage_that_fails_for_no_known_reason_is_tried_again(toy: Path, prefect_api: str) -> None:
     write_dag(toy)
     text = (toy / "dvc.yaml").read_text()
     (toy / "attempts").unlink(missing_ok=True)
@@ -121,7 +121,7 @@ def test_a_data_stage_that_fails_for_no_known_reason_is_tried_again(toy: Path) -
         )
     )
     try:
-        result = run(toy, "python", "-m", "pipelines.flows")
+        result = run(toy, "python", "-m", "pipelines.flows", PREFECT_API_URL=prefect_api)
     finally:
         (toy / "dvc.yaml").write_text(text)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -129,14 +129,14 @@ def test_a_data_stage_that_fails_for_no_known_reason_is_tried_again(toy: Path) -
 
 
 @pytest.mark.slow
-def test_a_bug_in_a_stage_has_its_traceback_in_the_log_once_and_no_second_try(toy: Path) -> None:
+def test_a_bug_in_a_stage_has_its_traceback_in_the_log_once_and_no_second_try(toy: Path, prefect_api: str) -> None:
     """In a data stage: one that failed for a reason of its own would be tried three times."""
     write_dag(toy)
     before = (toy / "dvc.yaml").read_text()
     (toy / "bug.py").write_text(BUG)
     (toy / "dvc.yaml").write_text(before.replace("echo data > data.txt", "python -m bug toy"))
     try:
-        result = run(toy, "python", "-m", "pipelines.flows")
+        result = run(toy, "python", "-m", "pipelines.flows", PREFECT_API_URL=prefect_api)
     finally:
         (toy / "dvc.yaml").write_text(before)
     log = result.stdout + result.stderr
@@ -360,8 +360,7 @@ def test_a_training_that_waits_for_a_gpu_slot_says_who_has_it(
     (studio / "train.sh").write_text(
         "touch began-$1; for i in $(seq 2400); do test -e go && break; sleep 0.1; done; test -e go && touch weights-$1.txt"
     )
-    for name in ("_FIRST_TRY_SECONDS", "_TRY_SECONDS"):
-        monkeypatch.setattr(slots, name, 2.0)
+    monkeypatch.setattr(slots, "_LOOK_SECONDS", 1.0)
     with get_client(sync_client=True) as client:
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="gpu", limit=1))
         with child_flow(studio, "train.with_options(flow_run_name='the-first')('terrain', ['ca'])", prefect_api) as other:
