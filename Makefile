@@ -67,6 +67,10 @@ repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflo
 ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 	$(PY) -m pipelines.ui --port $(MLFLOW_PORT)
 
+.PHONY: plots
+plots: $(STAMP) ## write curves and metrics as one page that needs no network
+	$(PY) -m pipelines.plots_page
+
 .PHONY: lineage
 lineage: $(STAMP) ## say where a registered model comes from and how to make it again: MODEL=models:/inpainting-terrain@champion
 	$(PY) -m pipelines.lineage $(MODEL)

@@ -11,6 +11,7 @@ from tests.pipelines.toy import make_toy
 from tests.project import ROOT, environment
 
 TARGETS = ["setup", "demo", "test", "test-fast", "check", "repro", "ui", "up", "study", "readme", "run", "bench", "lock"]
+TARGETS += ["lineage", "move-store", "plots"]
 
 
 @pytest.fixture(scope="module")
