@@ -83,6 +83,10 @@ ui: $(STAMP) ## look at runs and models: MLflow on MLFLOW_PORT (5000)
 serve: $(STAMP) ## fill holes over HTTP with a registered model (MODEL=models:/NAME@champion) on SERVE_PORT (8000), until Ctrl-C
 	$(PY) -m pipelines.serving --port $(SERVE_PORT) $(if $(MODEL),--model '$(MODEL)')
 
+.PHONY: plots
+plots: $(STAMP) ## write curves and metrics as one page that needs no network
+	$(PY) -m pipelines.plots_page
+
 .PHONY: lineage
 lineage: $(STAMP) ## say where a registered model comes from and how to make it again: MODEL=models:/inpainting-terrain@champion
 	$(PY) -m pipelines.lineage $(MODEL)

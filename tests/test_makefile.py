@@ -11,7 +11,7 @@ from tests.pipelines.toy import make_toy
 from tests.project import ROOT, environment
 
 TARGETS = ["setup", "demo", "test", "test-fast", "check", "repro", "ui", "up", "study", "readme", "run", "bench", "lock"]
-TARGETS += ["promote", "rollback", "serve", "down", "status", "lineage", "move-store", "faults"]
+TARGETS += ["promote", "rollback", "serve", "down", "status", "lineage", "move-store", "plots", "faults"]
 
 
 @pytest.fixture(scope="module")
