@@ -40,7 +40,7 @@ def test_two_workers_fill_a_table_of_paths_as_one_process_does(store: str, tmp_p
         env=environment(tmp_path, OMP_NUM_THREADS="1"),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     assert result.stdout.endswith("6 pictures\n"), result.stderr[-3000:]
