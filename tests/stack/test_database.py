@@ -18,7 +18,6 @@ from tests.stack.stack import Stack, free_port
 WRITERS, METRICS, CHUNK = 8, 1_000, 100
 FLOWS, TASKS = 4, 10
 WRITE = f"""
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from mlflow import MlflowClient
 from mlflow.entities import Metric
@@ -41,7 +40,6 @@ with ThreadPoolExecutor({WRITERS}) as pool:
 READ = f"""
 import sys
 from mlflow import MlflowClient
-from mlflow.artifacts import load_text
 
 client = MlflowClient({{uri!r}})
 for writer, run in enumerate(sys.argv[1:]):
@@ -127,7 +125,9 @@ def test_nothing_is_lost_with_many_writers_and_after_a_restart(stack: Stack) -> 
     assert stored_in_postgres_alone(stack.folder)
     assert PASSWORD not in stack.log()
     stack.start()
-    read = run(stack.folder, "python", "-c", READ.format(uri=uri), *written.stdout.split(), timeout=240)
+    runs = written.stdout.splitlines()[-1].split()  # before it MLflow prints addresses
+    assert len(runs) == WRITERS
+    read = run(stack.folder, "python", "-c", READ.format(uri=uri), *runs, timeout=240)
     assert read.stdout == "all there\n", read.stderr
     assert flow_states(stack.api) == ["COMPLETED"] * FLOWS
     assert task_states(stack.api) == ["COMPLETED"] * FLOWS * TASKS
