@@ -31,6 +31,8 @@ def test_dirty_is_what_can_change_a_result(tmp_path: Path, monkeypatch: pytest.M
     assert dirty() == "true"
     Path("pennet/new.py").unlink()
     Path("params.yaml").write_text("second")
+    assert dirty() == "false"  # they are in the record
+    Path("pennet/a.py").write_text("second")
     assert dirty() == "true"
 
 
