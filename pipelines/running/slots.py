@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
@@ -42,7 +44,7 @@ def gpu_slot(say: Callable[[str], None]) -> Iterator[None]:
     while True:
         if not (holders := taken()):
             try:
-                held.enter_context(concurrency(GPU_SLOT, occupy=1, timeout_seconds=_TRY_SECONDS))
+                held.enter_context(concurrency(GPU_SLOT, occupy=1, timeout_seconds=_TRY_SECONDS, holder=_holder()))
                 break
             except TimeoutError:  # another training was faster
                 pass
@@ -85,9 +87,16 @@ def _trainings(client: SyncPrefectClient) -> list[TaskRun]:
     return client.read_task_runs(task_run_filter=running)
 
 
-def _own_id() -> object:
+def _own_id() -> UUID | None:
     context = TaskRunContext.get()
     return context.task_run.id if context else None
+
+
+def _holder() -> ConcurrencyLeaseHolder | None:
+    """Whose slot it is: `make up` gives back those of flow runs that have died."""
+    context = TaskRunContext.get()
+    run = context.task_run.flow_run_id if context else None
+    return None if run is None else ConcurrencyLeaseHolder(type="flow_run", id=run)
 
 
 def _rename(*, waits: bool) -> None:
