@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faults import disks, servers
+from faults.processes import end_all
 from faults.projects import TRIAL, Templates, small_archive
 from faults.results import Result, files, store
 from faults.trials import (
@@ -138,8 +139,11 @@ def count(names: Iterable[str], options: Options, workshop: Path) -> list[Row]:
     rows = []
     with servers.serving(small_archive()) as archive:
         counting = Counting(Templates(workshop / "templates", archive.url, archive.sha256), options, workshop)
-        for name in names:
-            fault, do = EXPERIMENTS[name]
-            rows.append(Row(fault))
-            do(counting, name, rows[-1])
+        try:
+            for name in names:
+                fault, do = EXPERIMENTS[name]
+                rows.append(Row(fault))
+                do(counting, name, rows[-1])
+        finally:  # of trials that an interrupt cut short
+            end_all(workshop, and_below=True)
     return rows

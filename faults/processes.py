@@ -63,22 +63,24 @@ def wait(process: subprocess.Popen[bytes], seconds: float, folder: Path) -> int:
         return 124
 
 
-def processes_of(folder: Path) -> list[psutil.Process]:
-    """Every living process that was started for a folder, the oldest first."""
+def processes_of(folder: Path, and_below: bool = False) -> list[psutil.Process]:
+    """Every living process that was started for a folder, or also for one below it, the oldest first."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            mark = process.environ().get(MARK, "")
+            is_ours = mark == str(folder) or (and_below and mark.startswith(f"{folder}/"))
+            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:  # it has ended, or is somebody else's
             continue
     return sorted(found, key=lambda process: (process.create_time(), process.pid))
 
 
-def end_all(folder: Path, patience_seconds: float = 10.0) -> None:
+def end_all(folder: Path, and_below: bool = False, patience_seconds: float = 10.0) -> None:
     """SIGKILL, until none is left: one that was just being started comes into sight late."""
     deadline = time.monotonic() + patience_seconds
-    while (alive := processes_of(folder)) and time.monotonic() < deadline:
+    while (alive := processes_of(folder, and_below)) and time.monotonic() < deadline:
         for process in alive:
             send(process.pid, signal.SIGKILL)
         time.sleep(0.05)

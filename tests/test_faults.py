@@ -44,6 +44,8 @@ def test_each_kind_of_fault_ends_what_it_says(tmp_path: Path, kind: str, left: i
     process = start(folder, [sys.executable, "-c", SLEEPERS], tmp_path / "log")
     try:
         wait_for(lambda: len(processes_of(folder)) == 3)
+        assert len(processes_of(tmp_path, and_below=True)) == 3
+        assert processes_of(tmp_path) == []
         disturb(folder, process.pid, kind, 0.99)
         if kind != "kill one":
             process.wait(30)
