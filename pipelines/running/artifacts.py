@@ -75,7 +75,7 @@ def show_results(config: Config, folder: Path) -> None:
 def show_decision(dataset: str, folder: Path) -> None:
     """Leaves what `promote` decided, as far as it did."""
     _show_page(
-        folder / "reports" / dataset / "promotion" / "decision.md",
+        folder / layout.promotion_dir(dataset) / "decision.md",
         key_of("promotion", dataset),
         f"{dataset}: whether the champion moves, and why",
     )

@@ -14,7 +14,7 @@ from pipelines.identity import digest, read_identity
 from pipelines.provenance import write_origin
 from pipelines.tracking.lineage import LINEAGE_TAG, log_lineage, read_lineage
 from pipelines.tracking.record import record
-from pipelines.tracking.registry import WEIGHTS_TAG
+from pipelines.tracking.versions import WEIGHTS_TAG
 from tests.project import ROOT, change_params, environment, make_project, run
 from tests.tracking.stores import IDENTITY, TRIAL, store, the_run
 
