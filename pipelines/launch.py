@@ -69,20 +69,26 @@ def launch(module: str, arguments: Sequence[object], number: int, checkpoints_di
 
 @contextmanager
 def reporting() -> Iterator[None]:
-    """What a process that was started with others does its work in: it leaves why it failed to who started it, silently.
+    """What a training does its work in: a memory that is full ends it with one message.
 
-    Such a process ends when its parent does. One that is alone is left alone.
+    A process that was started with others also leaves why it failed to who started it, silently, and ends when its parent
+    does.
+
+    Raises:
+        UserError: the memory of the device is full.
     """
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
     from pennet.training.processes import ProcessLost, is_started_with_others
 
     if not is_started_with_others():
-        yield
+        with _telling_of_memory():
+            yield
         return
     threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
     try:
-        yield
+        with _telling_of_memory():
+            yield
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
@@ -90,6 +96,20 @@ def reporting() -> Iterator[None]:
         if isinstance(error, UserError | OSError):
             sys.exit(LOST if isinstance(error, ProcessLost) else MENDABLE)
         raise  # a bug: Python prints its traceback
+
+
+@contextmanager
+def _telling_of_memory() -> Iterator[None]:
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).partition(". If reserved")[0].splitlines()[0]
+        remedy = (
+            "docs/runbook.md says which parameters to turn: train.mixed_precision, runtime.num_processes, train.batch_size"
+        )
+        raise UserError(f"{reason}; {remedy}") from error
 
 
 def _end_after(parent: int) -> None:

@@ -81,11 +81,14 @@ def _edit(document: Any, values: Mapping[str, Any]) -> None:
 def _with_layout(value: Any) -> Any:
     """Plain values as `params.yaml` lays them out: a line a key, lists in brackets, no anchors."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
+    from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
     if isinstance(value, Mapping):
         return CommentedMap({key: _with_layout(inner) for key, inner in value.items()})
     if isinstance(value, list):
-        items = CommentedSeq(value)
+        # Addresses in quotes: DVC's reader takes no bare colon in brackets.
+        quoted = (SingleQuotedScalarString(item) if isinstance(item, str) and ":" in item else item for item in value)
+        items = CommentedSeq(quoted)
         items.fa.set_flow_style()
         return items
     return value

@@ -21,8 +21,6 @@ RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 QUOTES = "".join(re.findall(r"^```text\n(.*?)^```$", RUNBOOK, re.DOTALL | re.MULTILINE)).splitlines()
 IDENTITY = {"train.batch_size": "4"}
 FOLDER = Path("checkpoints/IDENTITY")
-COMING = {"runtime.num_processes"}
-"""Parameters that are named already."""
 
 
 @pytest.fixture(autouse=True)
@@ -122,10 +120,11 @@ def test_dvcs_lock() -> None:
 
 
 def test_a_gpu_that_is_held(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def stop(seconds: float) -> None:
-        raise TimeoutError
+    class Ended:
+        def wait(self, seconds: float) -> bool:
+            raise TimeoutError
 
-    monkeypatch.setattr(gpu.time, "sleep", stop)
+    monkeypatch.setattr(gpu, "ended", Ended())
     monkeypatch.setattr(gpu, "_try_lock", lambda device: None)
     with pytest.raises(TimeoutError), gpu.own_gpu("cuda", ["GPU-aa"]):
         raise AssertionError
@@ -134,10 +133,21 @@ def test_a_gpu_that_is_held(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_every_parameter_is_one() -> None:
     params = read_yaml(ROOT / "params.yaml")
-    named = set(re.findall(rf"`((?:{'|'.join(params)})\.[a-z_.]+)", RUNBOOK)) - COMING
+    named = set(re.findall(rf"`((?:{'|'.join(params)})\.[a-z_.]+)", RUNBOOK))
     assert len(named) > 8
     for name in named:
         value = params
         for key in name.split("."):
             assert key in value, name
             value = value[key]
+
+
+def test_a_gpu_that_is_full() -> None:
+    from pipelines.launch import reporting
+
+    (line,) = [quote for quote in QUOTES if "CUDA out of memory" in quote]
+    words = line.removeprefix("train terrain pennet 2019: ")
+    pytorchs = words.partition("; ")[0] + ". If reserved but unallocated memory is large try setting ..."
+    with pytest.raises(UserError) as told, reporting():
+        raise torch.OutOfMemoryError(pytorchs)
+    assert str(told.value) == words

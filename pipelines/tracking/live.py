@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pennet.config import TrackingConfig
+from pennet.data.sources.alone import alone
+from pennet.errors import UserError
 from pipelines import layout
 from pipelines.identity import Identity, digest
 from pipelines.provenance import write_origin
@@ -71,11 +74,30 @@ class LiveRun:
 
 @contextlib.contextmanager
 def live_run(dataset: str, method: str, seed: int, identity: Identity, tracking: TrackingConfig) -> Iterator[LiveRun]:
-    """Opens the run of a training, a new one or the one an interrupted training began.
+    """Opens the run of a training, a new one or the one an interrupted training began; one process at a time has it.
 
     An exception in the body leaves the run FAILED, Ctrl-C or SIGTERM leaves it KILLED, with the reason in a tag. A store
     that cannot be written is reported once and costs nothing but the record; `python -m pipelines.record` completes it.
+
+    Raises:
+        UserError: another process trains the very same; names it.
     """
+    folder = layout.checkpoints_dir(digest(identity))
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        alone(folder / "lock", lambda holder: _refused(folder, holder)),
+        _opened(dataset, method, seed, identity, tracking) as live,
+    ):
+        yield live
+
+
+def _refused(folder: Path, holder: str) -> UserError:
+    """Such a process may have outlived the `dvc` that started it."""
+    return UserError(f"{folder}: process {holder} is at this training; wait until it has ended, or end it (kill {holder})")
+
+
+@contextlib.contextmanager
+def _opened(dataset: str, method: str, seed: int, identity: Identity, tracking: TrackingConfig) -> Iterator[LiveRun]:
     import mlflow
 
     write_origin(layout.origin_dir(digest(identity)))

@@ -64,7 +64,7 @@ def store(content: bytes, key: str, size_px: int, resample: Resample) -> Stored:
     else:
         picture = resize_square(picture, size_px, resample)
         ending, kept = "png", _png(picture)
-    pixels = hashlib.sha256(memoryview(np.ascontiguousarray(picture))).digest()
+    pixels = hashlib.sha256(np.ascontiguousarray(picture).data).digest()
     return Stored(ending, kept, width, height, hashlib.sha256(kept).digest(), fingerprint(picture), pixels)
 
 
