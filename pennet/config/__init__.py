@@ -6,6 +6,7 @@ says what it means and in which unit, its type which values are possible, `limit
 
 from pennet.config.methods import MethodConfig, recipe_from_mapping
 from pennet.config.promotion import PromotionConfig
+from pennet.config.runtime import RuntimeConfig
 from pennet.config.section import DEVICE_PATTERN, NAME_PATTERN
 from pennet.config.sections import (
     Config,
@@ -15,7 +16,6 @@ from pennet.config.sections import (
     MethodsConfig,
     OverridesConfig,
     PrepareConfig,
-    RuntimeConfig,
     SourceConfig,
     TrackingConfig,
     TrainConfig,

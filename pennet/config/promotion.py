@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from pennet.config.section import Limits, Section
-from pennet.promotion import why_not_computed, why_not_of_images
 
 if TYPE_CHECKING:
     from pennet.config.sections import EvaluateConfig
@@ -30,6 +29,8 @@ class PromotionConfig(Section):
     """Resamples of each bootstrap interval; its seed is `evaluate.seed`."""
 
     def limits(self) -> Limits:
+        from pennet.promotion import why_not_of_images
+
         yield bool(self.better), "better", "names no metric"
         yield len(set(self.better)) == len(self.better), "better", "names one twice"
         for key, names in (("better", self.better), ("guards", list(self.guards))):
@@ -39,6 +40,8 @@ class PromotionConfig(Section):
 
     def mismatches_with(self, evaluate: EvaluateConfig, image_size_px: int) -> Iterator[str]:
         """Why a metric of the rule is not computed: what to print after `promotion: `."""
+        from pennet.promotion import why_not_computed
+
         for key, names in (("better", self.better), ("guards", list(self.guards))):
             for name in names:
                 if why := why_not_computed(name, evaluate, image_size_px):

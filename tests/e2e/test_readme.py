@@ -48,6 +48,8 @@ RUN_HERE = {
     "make down",
     "make run",
     "make ui",
+    "make serve",
+    "curl -F image=@photo.jpg -F mask=@mask.png http://127.0.0.1:8000/inpaint -o filled.png",
     "make study PROFILE=ablation",  # by tests/pipelines/test_study.py, with a small profile
     "make profile PROFILE=paper",
     ".venv/bin/pennet mask free_form mask.png --height 480 --width 640",
@@ -289,6 +291,25 @@ def test_make_ui_answers(demo: Path, tmp_path: Path) -> None:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.5)
         raise AssertionError("make ui did not answer in time")
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_make_serve_fills_what_curl_sends(demo: Path, tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.jpg", quality=95)
+    mask = np.zeros((50, 60), np.uint8)
+    mask[20:30, 25:40] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    port = free_port()
+    with running(demo, tmp_path / "log", "serve", f"SERVE_PORT={port}") as process:
+        wait_for(tmp_path / "log", "serving ", process)
+        words = [word.replace(":8000/", f":{port}/") for word in command("curl")]
+        subprocess.run(words, cwd=tmp_path, env=environment(demo), check=True, timeout=120)
+    filled, sent = (np.array(Image.open(tmp_path / name)) for name in ("filled.png", "photo.jpg"))
+    assert np.array_equal(filled[mask == 0], sent[mask == 0])
+    assert not np.array_equal(filled[mask > 0], sent[mask > 0])
 
 
 @pytest.mark.slow
