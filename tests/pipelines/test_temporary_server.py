@@ -19,10 +19,13 @@ STARTED_AND_KILLED = """
 import os, signal, subprocess, sys
 from pipelines.running.temporary_server import guard_temporary_server
 
-before = subprocess.Popen(["sleep", "600"])
+def start(*command):
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+before = start("sleep", "600")
 guard_temporary_server()
-stage = subprocess.Popen(["sleep", "600"])
-server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "prefect.server.api.server:create_app"])
+stage = start("sleep", "600")
+server = start(sys.executable, "-c", "import time; time.sleep(600)", "prefect.server.api.server:create_app")
 print(before.pid, stage.pid, server.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
