@@ -21,20 +21,19 @@ from pipelines.workspace import check_workspace, run_environment
 
 os.environ.update(run_environment())
 
-import psutil
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from pipelines.dag import Locked, stage_graph, stage_name, stages_to_run
 from pipelines.params import PARAMS_PATH, load_params, read_yaml
-from pipelines.process import guarded
 from pipelines.running.artifacts import show_decision, show_results
 from pipelines.running.command import run_logged
 from pipelines.running.jobs import run_all
 from pipelines.running.own_folder import own_folder
 from pipelines.running.selection import Selection, select
 from pipelines.running.tasks import task_for
+from pipelines.running.temporary_server import guard_temporary_server
 from pipelines.running.waiting import ended, wait_for_dvc
 
 STAGE_HOURS = 48.0
@@ -187,9 +186,6 @@ def _run(jobs: int, stage_hours: float) -> Iterator[None]:
     for name, value in (("jobs", jobs), ("stage_hours", stage_hours)):
         if value <= 0:
             raise UserError(f"{name}: {value} must be greater than 0")
-    for started in psutil.Process().children():  # Prefect's temporary server, which would outlive a SIGKILL
-        if "prefect" in " ".join(started.cmdline()):
-            guarded(started.pid)
     ended.clear()
     check_workspace()
     try:
@@ -243,6 +239,7 @@ def main() -> None:
     try:
         load_params()  # both before a server is started for nothing
         check_workspace()
+        guard_temporary_server()
         benchmark(arguments.jobs, arguments.stage_hours)
     except (UserError, OSError) as error:
         sys.exit(f"benchmark: {error}")

@@ -18,6 +18,7 @@ from pipelines import dag, flows
 from pipelines.params import load_params, read_yaml
 from pipelines.running import slots
 from tests.pipelines.test_process import is_alive
+from tests.pipelines.test_temporary_server import processes_of
 from tests.pipelines.toy import MEETING, TRAIN, make_methods_toy, make_toy, write_dag
 from tests.project import ROOT, change_params, environment, run
 
@@ -189,9 +190,7 @@ def test_a_flow_that_is_ended_takes_its_stage_and_its_server_with_it(toy: Path, 
         pid = wait_for_pid(toy / "pid", process)
         process.send_signal(end)
         process.wait(60)
-    deadline = time.monotonic() + 30
-    while (is_alive(pid) or processes_of(toy)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: not is_alive(pid) and not processes_of(toy))
     alive = is_alive(pid)
     if alive:
         os.kill(pid, signal.SIGKILL)
@@ -407,7 +406,8 @@ def test_a_flow_that_is_ended_with_two_jobs_leaves_no_process_and_a_folder_that_
         pids = [int(file.read_text()) for file in files]
         process.send_signal(end)
         process.wait(60)
-    wait_for(lambda: not any(is_alive(pid) for pid in pids), seconds=30)
+    wait_for(lambda: not processes_of(studio))  # DVC's too, which hold its locks to their end
+    assert processes_of(studio) == []
     assert not any(is_alive(pid) for pid in pids)
     (studio / "go").touch()
     again = run(studio, "dvc", "repro")
@@ -422,18 +422,6 @@ def run(dataset: str) -> None:
 
 stage_main(run)
 """
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of all processes that were started with this folder's Prefect state, Prefect's server among them."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"PREFECT_HOME={folder}/" in (process / "environ").read_text(errors="replace"):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:  # it ended meanwhile, or is somebody else's
-            continue
-    return [line for line in found if line]
 
 
 def wait_for_pid(file: Path, process: subprocess.Popen[str]) -> int:

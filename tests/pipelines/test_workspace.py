@@ -12,6 +12,7 @@ from pipelines.workspace import check_workspace
 from tests.conftest import make
 from tests.pipelines.toy import make_toy
 from tests.project import environment, run
+from tests.stack.stack import free_port
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_a_folder_in_order_passes(project: Path) -> None:
 @pytest.mark.parametrize("target", ["demo", "repro", "up", "study"])
 def test_a_project_without_git_is_told_how_to_make_it_one(project: Path, target: str) -> None:
     shutil.rmtree(project / ".git")
-    result = make(project, target, "PROFILE=cpu")
+    result = make(project, target, f"PREFECT_PORT={free_port()}", "PROFILE=cpu")
     assert result.returncode == 2
     assert "is no git repository, and DVC works in one only; make it one: git init && git add -A" in result.stdout
     assert "Traceback" not in result.stdout

@@ -30,9 +30,9 @@ def free_port() -> int:
 
 
 def often(folder: Path) -> None:
-    """The nightly schedule, every 15 seconds."""
+    """The nightly schedule, every 8 seconds."""
     nightly = (folder / "prefect.yaml").read_text()
-    changed = nightly.replace('- cron: "0 3 * * *"\n        timezone: UTC', "- interval: 15")
+    changed = nightly.replace('- cron: "0 3 * * *"\n        timezone: UTC', "- interval: 8")
     assert changed != nightly
     (folder / "prefect.yaml").write_text(changed)
 
