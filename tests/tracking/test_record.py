@@ -53,7 +53,7 @@ def test_a_picture_that_a_full_disk_left_incomplete_is_logged_again(project: Pat
         elif damage == "empty thumbnail":
             thumbnail.write_bytes(b"")
         else:
-            picture.write_bytes(picture.read_bytes()[:50])
+            picture.write_bytes(picture.read_bytes()[:44])  # within its pixels
         client.delete_tag(run.info.run_id, RECORDED_TAG)
         assert record(*TRIAL, store())
         new = sorted(folder.glob(f"test_sheet+step+{step}+*"))
