@@ -46,8 +46,8 @@ demo: $(STAMP) ## train and compare all methods on real images, leave tracked ru
 	$(PY) -m pipelines.flows
 
 .PHONY: test
-test: $(STAMP) ## all tests, the slow ones too
-	$(PY) -m pytest
+test: $(STAMP) ## all tests, the slow ones too, on two cores
+	$(PY) -m pytest -n 2 --dist loadfile
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests that take seconds

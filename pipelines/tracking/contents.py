@@ -12,6 +12,9 @@ from pipelines import layout
 from pipelines.params import read_yaml
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pennet.cost import Cost
 
 SAMPLE_COMPOSITES = 8
@@ -60,7 +63,7 @@ def log_cost(cost: Cost, timing_path: Path) -> None:
 def log_pictures(run_id: str, report_dir: Path, filled_dir: Path) -> None:
     """The report's files, its sheet and some composites; a picture that the run already holds is not logged again.
 
-    MLflow cannot replace a picture: one that has changed becomes the next step of its key.
+    MLflow cannot replace a picture: one that has changed, or was not written whole, becomes the next step of its key.
     """
     import mlflow
 
@@ -70,7 +73,7 @@ def log_pictures(run_id: str, report_dir: Path, filled_dir: Path) -> None:
     pictures = {"test_sheet": report_dir / "sheet.png"}
     pictures |= {f"composite_{safe_name(_name(path, filled_dir / 'composite'))}": path for path in composites}
     for key, path in pictures.items():
-        _log_picture(run_id, key, path, [name for name in logged if name.endswith(".png") and f"/{key}+step+" in name])
+        _log_picture(run_id, key, path, [name for name in logged if f"/{key}+step+" in name])
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -89,19 +92,34 @@ def safe_name(name: str) -> str:
 
 
 def _log_picture(run_id: str, key: str, path: Path, logged: list[str]) -> None:
-    """Logs a picture unless the last one with its key, of the artifacts `logged`, has the same pixels."""
+    """Logs a picture unless the last one with its key, of the artifacts `logged`, has the same pixels and its thumbnail."""
     import mlflow
     import numpy as np
     from PIL import Image
 
-    picture, step = Image.open(path).convert("RGB"), 0
-    if logged:
-        steps = {int(name.split("+step+")[1].split("+")[0]): name for name in logged}
-        last = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=steps[max(steps)])
-        if np.array_equal(np.asarray(Image.open(last).convert("RGB")), np.asarray(picture)):
-            return
-        step = max(steps) + 1
-    mlflow.log_image(picture, key=key, step=step)
+    picture = Image.open(path).convert("RGB")
+    steps = {name: int(name.split("+step+")[1].split("+")[0]) for name in logged}
+    last = max(steps.values(), default=-1)
+    for name in (name for name, step in steps.items() if step == last and name.endswith(".png")):
+        thumbnail = f"{name.removesuffix('.png')}+compressed.webp"
+        if thumbnail in logged and _pixels(run_id, thumbnail) is not None:
+            pixels = _pixels(run_id, name)
+            if pixels is not None and np.array_equal(pixels, np.asarray(picture)):
+                return
+    mlflow.log_image(picture, key=key, step=last + 1, synchronous=True)  # else a thread only logs that the disk is full
+
+
+def _pixels(run_id: str, artifact: str) -> NDArray[np.uint8] | None:
+    """(H, W, 3) of a picture of the run; None if a full disk left it empty or cut short."""
+    import mlflow
+    import numpy as np
+    from PIL import Image
+
+    brought = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=artifact)
+    try:
+        return np.asarray(Image.open(brought).convert("RGB"))
+    except OSError:
+        return None
 
 
 def log_data(dataset: str) -> None:

@@ -49,7 +49,7 @@ class LiveRun:
         """Logs (H, W, 3) uint8 as a sample of this step."""
         import mlflow
 
-        self._attempt(step, lambda: mlflow.log_image(picture, key="samples", step=step))
+        self._attempt(step, lambda: mlflow.log_image(picture, key="samples", step=step, synchronous=True))
 
     def _attempt(self, step: int, log: Callable[[], Any]) -> None:
         started = time.monotonic()

@@ -102,8 +102,11 @@ def close_dead(dataset: str, tracking: TrackingConfig) -> list[str]:
 
 
 def _unusable(tracking: TrackingConfig, error: BaseException) -> UserError:
-    remedy = "" if isinstance(error, Displaced) else "; mend tracking.uri and run it again"
-    return UserError(f"cannot record in {tracking.uri}: {first_line(error)}{remedy}")
+    said = first_line(error)
+    if isinstance(error, Displaced):
+        return UserError(f"cannot record in {tracking.uri}: {said}")
+    again = " and run it again" if said.endswith("free some disk space") else "; mend tracking.uri and run it again"
+    return UserError(f"cannot record in {tracking.uri}: {said}{again}")
 
 
 def _identity(dataset: str, method: str, seed: int | None) -> Identity:

@@ -8,12 +8,12 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pipelines.loopback import without_proxy
 from pipelines.tracking.move import ARTIFACTS, bring_home
+from pipelines.tracking.tables import make_tables, opened_by_one
 
 # MLflow's own patience with a server that does not answer is four minutes; a training waits half a minute at most.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -25,12 +25,16 @@ os.environ.update(without_proxy())
 _OF_DATABASE = re.compile(r"^\(\w+(?:\.\w+)*Error\) (.+)$", re.MULTILINE)
 """How SQLAlchemy passes on what the database said: `(sqlite3.OperationalError) database is locked`."""
 _ANEW = "move it away: a new record is made from the last results"
+_INTERRUPTED = f"an upgrade of its tables was interrupted: bring back a copy of it, or {_ANEW}"
 _REMEDIES = {
     "not a database": _ANEW,
     "disk image is malformed": _ANEW,
     "disk is full": "free some disk space",
+    "No space left on device": "free some disk space",
     "readonly database": "make it and its folder writable, or copy the project to a folder that is",
     "unable to open database file": "make its folder writable, or copy the project to one that is",
+    "duplicate column name": _INTERRUPTED,
+    r"^table \w+ already exists": _INTERRUPTED,
     "database is locked": "another process writes to it and does not end; with several at once use a server (`make up`)",
 }
 
@@ -44,9 +48,10 @@ def store_errors() -> tuple[type[Exception], ...]:
 
 
 def check_sqlite(uri: str, through_server: bool = True) -> None:
-    """Fails at once where MLflow would try an unusable SQLite file again for two minutes. An empty file can be used.
+    """Fails at once where MLflow would try an unusable SQLite file again for two minutes.
 
-    One that was moved or copied here is made at home: see `pipelines.tracking.move`.
+    A new one gets its tables: see `pipelines.tracking.tables`. One that was moved or copied here is made at home: see
+    `pipelines.tracking.move`.
 
     Args:
         uri: of any store; only SQLite's are looked at.
@@ -62,12 +67,14 @@ def check_sqlite(uri: str, through_server: bool = True) -> None:
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise OSError(f"{folder} is not a folder that can be written")
-        return
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:  # seconds: another run may be writing
-            database.execute("BEGIN IMMEDIATE")
-            database.execute("CREATE TABLE pennet_tries_to_write (x)")  # locking alone writes no byte to the folder
-            database.rollback()
+        if path.exists():
+            with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:  # seconds: another run may be writing
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("CREATE TABLE pennet_tries_to_write (x)")  # locking alone writes no byte to the folder
+                database.rollback()
+        if make_tables(path):
+            warn(f"{path}: an earlier process was ended while it made the tables, and left no row in them; made them anew")
         bring_home(path, served_too=not through_server)
     except sqlite3.DatabaseError as error:
         raise OSError(f"{path}: {first_line(error)}") from error
@@ -85,7 +92,7 @@ def experiment(name: str, uri: str) -> Any:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    with _opened_by_one(uri):
+    with opened_by_one(_database(uri)) if is_sqlite(uri) else contextlib.nullcontext():
         found = mlflow.get_experiment_by_name(name)
         location = str(store_folder(uri) / ARTIFACTS / name) if is_sqlite(uri) else None
         try:
@@ -114,21 +121,6 @@ def _database(uri: str) -> Path:
     return Path(make_url(uri).database or "")
 
 
-@contextlib.contextmanager
-def _opened_by_one(uri: str) -> Iterator[None]:
-    """Lets one process at a time make what is missing: two that make the tables of a new SQLite store fail each other."""
-    if not is_sqlite(uri):
-        yield
-        return
-    import fcntl
-
-    path = _database(uri).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr, flush=True)
 
@@ -140,7 +132,7 @@ def first_line(error: BaseException) -> str:
     """
     said = _OF_DATABASE.search(str(error))
     reason = said[1] if said else (str(error).strip() or type(error).__name__).splitlines()[0]
-    return reason + next((f"; {remedy}" for words, remedy in _REMEDIES.items() if words in reason), "")
+    return reason + next((f"; {remedy}" for words, remedy in _REMEDIES.items() if re.search(words, reason)), "")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -119,7 +119,7 @@ def test_make_help_lists_every_target_of_the_readme() -> None:
 
 
 def test_make_test_runs_all_tests() -> None:
-    assert re.search(r"-m pytest$", make(ROOT, "-n", "test").stdout.strip())
+    assert re.search(r"-m pytest -n 2 --dist loadfile$", make(ROOT, "-n", "test").stdout.strip())
 
 
 def command(beginning: str) -> list[str]:

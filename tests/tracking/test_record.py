@@ -41,6 +41,28 @@ def test_recording_again_completes_a_run_and_duplicates_nothing(project: Path) -
     assert int(latest.version) == 2
 
 
+def test_a_picture_that_a_full_disk_left_incomplete_is_logged_again(project: Path) -> None:
+    assert record(*TRIAL, store())
+    client, run = mlflow.MlflowClient(), the_run()
+    folder = Path(run.info.artifact_uri, "images")
+    for step, damage in enumerate(["no thumbnail", "empty thumbnail", "cut picture"], start=1):
+        (picture,) = folder.glob(f"test_sheet+step+{step - 1}+*.png")
+        thumbnail = folder / f"{picture.stem}+compressed.webp"
+        if damage == "no thumbnail":
+            thumbnail.unlink()
+        elif damage == "empty thumbnail":
+            thumbnail.write_bytes(b"")
+        else:
+            picture.write_bytes(picture.read_bytes()[:44])  # within its pixels
+        client.delete_tag(run.info.run_id, RECORDED_TAG)
+        assert record(*TRIAL, store())
+        new = sorted(folder.glob(f"test_sheet+step+{step}+*"))
+        assert [path.suffix for path in new] == [".webp", ".png"]
+        for path in new:
+            Image.open(path).load()
+    assert len(list(folder.glob("composite_*"))) == 2
+
+
 def test_a_run_that_was_killed_before_its_parameters_gets_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(mlflow, "log_params", lambda parameters: None)

@@ -1,6 +1,7 @@
 """What people read when the disk is full, or the store cannot be written: one line, which says so."""
 
 import errno
+import re
 import resource
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from pennet.training.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.tracking.live import live_run
 from pipelines.tracking.record import close_dead, record
 from pipelines.tracking.store import check_sqlite, first_line
+from tests.project import ROOT, change_params, run
 from tests.tracking.stores import IDENTITY, TRIAL, store
 
 STATE = {"weights": torch.zeros(1_000_000)}
@@ -61,13 +63,14 @@ def test_a_checkpoint_on_a_full_disk_says_that_there_is_no_space(tmp_path: Path)
         assert list(disk.iterdir()) == []
 
 
-def fill(disk: Path) -> None:
+def fill(disk: Path, spare_pages: int = 0) -> None:
     with (disk / "filling").open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(4096))
         except OSError as error:
             assert error.errno == errno.ENOSPC
+        file.truncate(file.tell() // 4096 * 4096 - 4096 * spare_pages)
 
 
 LIVE = """
@@ -101,6 +104,48 @@ def test_a_disk_that_fills_up_in_a_training_costs_lines_and_no_tracebacks(tmp_pa
     assert "Traceback" not in result.stderr
     assert "autoflush" not in result.stderr
     assert result.stderr.endswith("train: cannot save checkpoint\n")
+
+
+RECORD = """
+import sys
+from pathlib import Path
+import mlflow
+from pipelines import record
+from tests.tracking.test_store_errors import fill
+
+disk, moment = Path(sys.argv[1]), sys.argv[2]
+def full(name, spare_pages):
+    whole = getattr(mlflow, name)
+    def log(*args, **kwargs):
+        fill(disk, spare_pages)
+        return whole(*args, **kwargs)
+    setattr(mlflow, name, log)
+if moment == "pictures":
+    full("log_image", 2)  # for a folder and the picture, not for its thumbnail
+if moment == "metrics":
+    full("log_metrics", 0)
+record.main()
+"""
+
+
+def test_a_disk_that_fills_up_in_a_record_is_one_line_and_nothing_is_missing_after_it(project: Path, tmp_path: Path) -> None:
+    def recorded(moment: str) -> subprocess.CompletedProcess[str]:
+        return run(project, "python", "-c", RECORD, str(disk), moment, PYTHONPATH=f"{project}:{ROOT}")
+
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        one = {"learned": ["pennet"], "classical": []}
+        change_params(project, {"methods": one, "tracking": {"uri": f"sqlite:///{disk}/mlflow.db"}})
+        why = r"(database or disk is full|.*No space left on device.*)"
+        for moment in ("metrics", "pictures"):
+            said = recorded(moment)
+            (line,) = [line for line in said.stderr.splitlines() if " INFO " not in line]
+            assert re.fullmatch(rf"record: cannot record in sqlite:.*: {why}; free some disk space and run it again", line)
+            (disk / "filling").unlink()
+        assert recorded("").returncode == 0
+        sizes = {path.name: path.stat().st_size for path in disk.rglob("images/*")}
+        whole = {name.removesuffix("+compressed.webp") for name, size in sizes.items() if name.endswith(".webp") and size}
+        keys = {name.split("+")[0] for name in whole if sizes[f"{name}.png"]}
+        assert keys == {"test_sheet", "composite_0000"}
 
 
 def test_the_reason_is_the_databases_own() -> None:
