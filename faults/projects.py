@@ -32,6 +32,7 @@ SMALL: dict[str, Any] = {
     "train": {"steps": 16, "batch_size": 4, "log_every_steps": 1, "sample_every_steps": 8, "checkpoint_every_steps": 4},
     "recipes": {"pennet": {"base_width": 8, "dilations": [1, 2], "discriminator_width": 4, "learning_rate": 0.02}},
     "evaluate": {"bootstrap_resamples": 20, "kid_subsets": 2, "kid_subset_size": 4, "is_splits": 1, "lpips_nets": []},
+    "promotion": {"better": ["l1_hole"], "guards": {"lpips_alex": None}},
     "runtime": {"num_threads": 1},
     "tracking": {"uri": f"sqlite:///{STORE}/mlflow.db"},
 }
@@ -109,7 +110,7 @@ def make_base(folder: Path, url: str, sha256: str) -> Path:
 
 
 def change(folder: Path, changes: Mapping[str, Any]) -> None:
-    """Changes values of a project's parameters."""
+    """Changes values of a project's parameters; None takes a key away."""
     path = folder / "params.yaml"
     write_yaml(path, _merged(read_yaml(path), changes))
 
@@ -119,7 +120,7 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     for key, value in changes.items():
         inner = key in merged and isinstance(value, Mapping)
         merged[key] = _merged(merged[key], value) if inner else value
-    return merged
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def copy(template: Path, folder: Path) -> Path:
