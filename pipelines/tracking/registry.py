@@ -75,8 +75,7 @@ def register(
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
     weights = weights_digest(model_dir / "generator.safetensors")
     known = client.search_model_versions(f"name = '{name}' and tags.`{WEIGHTS_TAG}` = '{weights}'")
-    version = str(known[0].version) if known else _log_model(name, model_dir)
-    client.set_model_version_tag(name, version, WEIGHTS_TAG, weights)
+    version = str(known[0].version) if known else _log_model(name, model_dir, weights)
     client.update_registered_model(name, model_note(name, dataset, experiment_id))
     note = version_note(run_id, experiment_id, dataset, method, seed, reports, cost)
     if _takes_sharpness(name, version):
@@ -113,8 +112,11 @@ def signature() -> ModelSignature:
     )
 
 
-def _log_model(name: str, model_dir: Path) -> str:
-    """Logs the weights in the active run and registers them; returns the version's number."""
+def _log_model(name: str, model_dir: Path, weights: str) -> str:
+    """Logs the weights in the active run and registers them; returns the version's number.
+
+    The digest of the weights comes with the version, in one step: whatever ends the record, the next one finds it.
+    """
     import mlflow
 
     info = mlflow.pyfunc.log_model(
@@ -124,9 +126,8 @@ def _log_model(name: str, model_dir: Path) -> str:
         code_paths=[str(Path(__file__).parents[2] / "pennet")],
         signature=signature(),
         pip_requirements=requirements(),
-        registered_model_name=name,
     )
-    return str(info.registered_model_version)
+    return str(mlflow.register_model(info.model_uri, name, tags={WEIGHTS_TAG: weights}).version)
 
 
 def _takes_sharpness(name: str, version: str) -> bool:

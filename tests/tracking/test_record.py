@@ -41,6 +41,26 @@ def test_recording_again_completes_a_run_and_duplicates_nothing(project: Path) -
     assert int(latest.version) == 2
 
 
+def test_a_record_that_ends_just_after_the_version_was_made_finds_it_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registering = mlflow.register_model
+
+    def last_breath(*arguments: object, **options: object) -> None:
+        registering(*arguments, **options)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(mlflow, "register_model", last_breath)
+        record(*TRIAL, store())
+    client = mlflow.MlflowClient()
+    assert len(client.search_model_versions("name = 'inpainting-terrain'")) == 1
+    assert record(*TRIAL, store())
+    (version,) = client.search_model_versions("name = 'inpainting-terrain'")
+    assert version.run_id == the_run().info.run_id
+    assert client.get_model_version_by_alias("inpainting-terrain", "latest-pennet").version == version.version
+
+
 def test_a_picture_that_a_full_disk_left_incomplete_is_logged_again(project: Path) -> None:
     assert record(*TRIAL, store())
     client, run = mlflow.MlflowClient(), the_run()
