@@ -81,13 +81,18 @@ def full(experiment: Experiment, expected: Reference, trial: Path, number: int, 
         problems = []
         if TRACEBACK in output:
             problems.append(f"{output.count(TRACEBACK)} tracebacks")
-        if status and not SAYS_FULL.search("\n".join(output.splitlines()[-LAST_LINES:])):
+        if status and not SAYS_FULL.search(_last_lines(output)):
             problems.append("no message says that the disk is full")
         disk.make_room()
         problems += finish(experiment, expected, folder, log)
         if problems:  # the disk goes
             copy(folder, trial / "kept")
     return Loss(said, problems)
+
+
+def _last_lines(output: str) -> str:
+    """Those that are not empty; a progress bar that ends late is one."""
+    return "\n".join([line for line in output.splitlines() if line.strip()][-LAST_LINES:])
 
 
 def read_only(experiment: Experiment, expected: Reference, trial: Path, number: int, seed: int) -> Loss:

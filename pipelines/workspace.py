@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ REPO_LOCK = Path(".dvc/tmp/lock")
 DVC_LOCK = Path("dvc.lock")
 DVC_LOCK_COPY = Path(".dvc/tmp/dvc.lock-of-the-last-run")
 LOCK_REMEDY = "`git checkout -- dvc.lock` brings the last commit's back; without the file every stage counts as changed"
+_DVC_PROGRAM = re.compile(r".*(?:/__main__\.py|/dvc)(?= |$)|dvc(?= |$)")
 _WRITING_SECONDS = 1.0
 """Longer than DVC takes to write its lock file."""
 
@@ -153,7 +155,7 @@ def _stale(folder: Path) -> set[int]:
 def rwlock_holders(folder: Path = Path()) -> dict[int, str]:
     """The processes that use files of DVC's stages here, as DVC's list names them: number -> command."""
     alive = {pid: command for pid, command in _holders(folder).items() if _is_that_process(pid, command, folder)}
-    return {pid: f"dvc {command.partition(' ')[2]}" for pid, command in alive.items()}  # without the path of the program
+    return {pid: f"dvc {_arguments(command)}" for pid, command in alive.items()}
 
 
 def _holders(folder: Path) -> dict[int, str]:
@@ -169,6 +171,12 @@ def _read_rwlock(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def _arguments(command: str) -> str:
+    """Of a command as DVC notes it, the words of `sys.argv`, what follows the program; that one's path may hold spaces."""
+    program = _DVC_PROGRAM.match(command)
+    return command[program.end() :].lstrip() if program else command.partition(" ")[2]
+
+
 def _is_that_process(pid: int, command: str, folder: Path) -> bool:
     """Whether the process of this number is the one that the list means, and not a later one of the same number.
 
@@ -181,7 +189,7 @@ def _is_that_process(pid: int, command: str, folder: Path) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or process.create_time() > (folder / RWLOCK).stat().st_mtime + 1:
             return False
-        return " ".join(process.cmdline()).endswith(command.partition(" ")[2])
+        return " ".join(process.cmdline()).endswith(_arguments(command))
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
     except psutil.AccessDenied:  # another user's

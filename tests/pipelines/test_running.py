@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,16 @@ def until(ready: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def start(folder: Path, *command: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *command],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+@contextmanager
+def started(folder: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A person's DVC command; what fails meanwhile lets its stage go, so that nothing waits for it."""
+    quiet = subprocess.DEVNULL
+    line = [sys.executable, "-m", "dvc", *command]
+    with subprocess.Popen(line, cwd=folder, env=environment(folder), stdout=quiet, stderr=quiet) as dvc:
+        try:
+            yield dvc
+        finally:
+            (folder / "go").touch()
 
 
 def test_what_is_waited_for_is_said_and_the_wait_has_an_end() -> None:
@@ -79,7 +82,7 @@ def test_what_is_waited_for_is_said_and_the_wait_has_an_end() -> None:
 def test_a_stage_waits_for_a_persons_own_repro_and_goes_on(toy: Path, command: list[str]) -> None:
     """The second command is of one stage, as a flow's: it is in the way of this stage alone, and only while it runs."""
     lines: list[str] = []
-    with start(toy, *command) as dvc:
+    with started(toy, *command) as dvc:
         until(lambda: (toy / "began").exists())
         with ThreadPoolExecutor() as pool:
             stage = pool.submit(reproduce, "train@toy-net", toy, 0.1, lines.append)

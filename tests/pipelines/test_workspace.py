@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import workspace
 from pipelines.workspace import check_workspace
 from tests.conftest import make
 from tests.pipelines.toy import make_toy
@@ -133,3 +134,11 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_starts(project:
     (line,) = result.stderr.splitlines()[-1:]
     assert line.startswith(f"benchmark: {project}/file/.prefect cannot be written (Not a directory); set PREFECT_HOME")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "program", ["dvc", "/usr/bin/dvc", "/my project/.venv/bin/dvc", "/a dvc b/.venv/lib/dvc/__main__.py", "/x/dvc y/bin/dvc"]
+)
+@pytest.mark.parametrize("arguments", ["repro", "repro --single-item train@toy-net", ""])
+def test_what_dvc_notes_of_a_command_is_told_from_its_program(program: str, arguments: str) -> None:
+    assert workspace._arguments(f"{program} {arguments}".strip()) == arguments
