@@ -94,6 +94,7 @@ def reporting() -> Iterator[None]:
     except Exception as error:
         get_error_handler().record_exception(error)
         if isinstance(error, UserError | OSError):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, which may come while Python ends
             sys.exit(LOST if isinstance(error, ProcessLost) else MENDABLE)
         raise  # a bug: Python prints its traceback
 

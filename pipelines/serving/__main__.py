@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from dataclasses import fields
+from typing import Any
 
 from pennet.errors import UserError
 from pipelines.loopback import check_port_is_free
@@ -63,11 +64,23 @@ def serve(arguments: argparse.Namespace) -> None:
     thread = ModelThread(served.fill, limits.timeout_seconds, lambda: apply_runtime(params.runtime))
     app = create_app(thread, served.about, limits)
     about = f"{served.about['name']} version {served.about['version']} on {served.about['device']}"
-    print(f"serving {about}: http://{arguments.host}:{arguments.port} - stop: Ctrl-C", flush=True)
-    for signum in (signal.SIGINT, signal.SIGTERM):  # uvicorn's handlers are in their place while it serves; then it is over
-        signal.signal(signum, lambda *_: None)
-    uvicorn.run(app, host=arguments.host, port=arguments.port, timeout_graceful_shutdown=round(2 * limits.timeout_seconds))
+    stopped: list[int] = []
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[Any] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:  # it listens now
+                print(f"serving {about}: http://{arguments.host}:{arguments.port} - stop: Ctrl-C", flush=True)
+            self.should_exit |= bool(stopped)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):  # uvicorn's handlers are in their place while it serves
+        signal.signal(signum, lambda signum, _: stopped.append(signum))
+    patience = round(2 * limits.timeout_seconds)
+    server = Server(uvicorn.Config(app, host=arguments.host, port=arguments.port, timeout_graceful_shutdown=patience))
+    server.run()
     thread.close()
+    if not server.started:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

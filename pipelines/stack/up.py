@@ -75,6 +75,8 @@ class Stack:
             check_port_is_free(self.settings.mlflow_port, "MLFLOW_PORT")
         if self.settings.database_url:
             prepare_database(self.settings.database_url)
+        elif "mlflow" in self.parts:
+            check_sqlite(tracking_uri())
         for part in self.parts.values():
             keep_old_log(part.log)
         try:
@@ -176,7 +178,6 @@ def _mlflow(settings: Settings) -> Part | None:
     if settings.database_url:
         variables, workers = mlflow_variables(settings.database_url), 2
     else:
-        check_sqlite(uri)
         variables, workers = {"MLFLOW_BACKEND_STORE_URI": uri}, 1
     variables["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # else more processes, for what the project has no use for
     return Part(

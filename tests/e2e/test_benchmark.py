@@ -113,7 +113,7 @@ def test_registered_model_inpaints_by_alias(project: Path, mlflow, champion) -> 
     assert not np.array_equal(result[mask == 1], image[mask == 1])
     sharper = model.predict({"image": image, "mask": mask}, params={"sharpness": 1e6})
     assert np.array_equal(sharper[mask == 0], image[mask == 0])
-    with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
+    with pytest.raises(ValueError, match="got shape"):
         model.predict({"image": image[..., :2], "mask": mask})
 
 

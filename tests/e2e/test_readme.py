@@ -304,7 +304,7 @@ def test_make_serve_fills_what_curl_sends(demo: Path, tmp_path: Path) -> None:
     Image.fromarray(mask).save(tmp_path / "mask.png")
     port = free_port()
     with running(demo, tmp_path / "log", "serve", f"SERVE_PORT={port}") as process:
-        wait_for(tmp_path / "log", "serving ", process)
+        wait_for(tmp_path / "log", "stop: Ctrl-C", process)
         words = [word.replace(":8000/", f":{port}/") for word in command("curl")]
         subprocess.run(words, cwd=tmp_path, env=environment(demo), check=True, timeout=120)
     filled, sent = (np.array(Image.open(tmp_path / name)) for name in ("filled.png", "photo.jpg"))

@@ -65,6 +65,7 @@ def started(folder: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_what_is_waited_for_is_said_and_the_wait_has_an_end() -> None:
+    ended.clear()  # whatever ran before in this process
     lines: list[str] = []
     left = [["process 7: dvc repro"], ["process 7: dvc repro"], []]
     wait_while(lambda: left.pop(0), "train@toy", lines.append, quiet_seconds=0, poll_seconds=0.01)
