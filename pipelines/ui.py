@@ -8,7 +8,8 @@ import sys
 
 from pennet.errors import UserError
 from pipelines.loopback import check_port_is_free
-from pipelines.stack.mlflow_server import artifacts_folder, server_command, tracking_uri
+from pipelines.params import load_params
+from pipelines.stack.mlflow_server import artifacts_folder, server_command
 from pipelines.tracking.store import check_sqlite
 
 
@@ -18,11 +19,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000, help="of the pages")
     port = parser.parse_args().port
     try:
-        uri = tracking_uri()
+        uri = load_params().tracking.uri
         if uri.startswith("http"):
             raise UserError(f"the runs are on a server that has its own pages: {uri}")
-        check_sqlite(uri)
         check_port_is_free(port, "MLFLOW_PORT")
+        check_sqlite(uri)  # makes the store where there is none
     except (UserError, OSError) as error:
         sys.exit(f"ui: {error}")
     os.environ["MLFLOW_BACKEND_STORE_URI"] = uri

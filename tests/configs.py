@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennet.config import MasksConfig, PrepareConfig, SourceConfig, TrainConfig
+from pennet.config import MasksConfig, PrepareConfig, RuntimeConfig, SourceConfig, TrainConfig
 from pennet.config.ca import CAConfig
 from pennet.config.gntipt import GntIptConfig
 from pennet.config.pennet import PENNetConfig
@@ -149,3 +149,18 @@ def small_prepare(**changes: Any) -> PrepareConfig:
 
 def small_masks(*protocols: str, **changes: Any) -> MasksConfig:
     return MasksConfig(**{"protocols": list(protocols or ["centre"]), "files": {}, "seed": 7} | changes)
+
+
+def small_runtime(**changes: Any) -> RuntimeConfig:
+    """One thread of the CPU."""
+    values: dict[str, Any] = {
+        "device": "cpu",
+        "num_threads": 1,
+        "num_processes": 1,
+        "num_workers": 0,
+        "dask": "",
+        "deterministic": False,
+        "tf32": False,
+        "cudnn_benchmark": False,
+    }
+    return RuntimeConfig(**values | changes)

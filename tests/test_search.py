@@ -14,7 +14,7 @@ import torch
 from benchmarks import search
 from benchmarks.search import Search, ranked, read_pictures
 from benchmarks.search_space import COMMON, SPACES, Candidate, OneOf, Times, candidates
-from pennet.config import MethodConfig, RuntimeConfig
+from pennet.config import MethodConfig
 from pennet.data.pictures.shards import Shards, shard_name
 from pennet.errors import UserError
 from pennet.methods import learned_methods
@@ -22,7 +22,7 @@ from pennet.training.budget import steps_within
 from pennet.training.dataset import InpaintingDataset
 from pipelines import layout
 from pipelines.params import load_params
-from tests.configs import small_ca, small_gntipt, small_masks, small_train
+from tests.configs import small_ca, small_gntipt, small_masks, small_runtime, small_train
 from tests.prepared import write_prepared
 from tests.project import ROOT
 
@@ -30,16 +30,7 @@ SIDE = 32
 TRAINING, HELD_OUT, TEST = 40, 220, 90
 """Grey values of the toy's pictures."""
 DATASET = "terrain"
-RUNTIME = RuntimeConfig(
-    device="cpu",
-    num_threads=1,
-    num_processes=1,
-    num_workers=0,
-    dask="",
-    deterministic=False,
-    tf32=False,
-    cudnn_benchmark=False,
-)
+RUNTIME = small_runtime()
 
 
 @pytest.fixture

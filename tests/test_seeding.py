@@ -5,20 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pennet.config import RuntimeConfig
 from pennet.errors import UserError
 from pennet.seeding import apply_runtime, choose_device, numerics
+from tests.configs import small_runtime
 
-RUNTIME = RuntimeConfig(
-    device="cpu",
-    num_threads=1,
-    num_processes=1,
-    num_workers=0,
-    dask="",
-    deterministic=False,
-    tf32=False,
-    cudnn_benchmark=False,
-)
+RUNTIME = small_runtime()
 CUDA = replace(RUNTIME, device="cuda")
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pennet.cli import app
-from pennet.config import InpaintConfig, MethodConfig, RuntimeConfig
+from pennet.config import InpaintConfig, MethodConfig
 from pennet.errors import UserError
 from pennet.generator_files import save_generator
 from pennet.inference import find_sources, inpaint
@@ -22,6 +22,7 @@ from pipelines import layout
 from pipelines.outputs import write_outputs
 from pipelines.params import load_params
 from pipelines.showcase import NUM_SHOWN, showcase
+from tests.configs import small_runtime
 from tests.prepared import write_prepared, write_test_masks
 from tests.project import ROOT
 
@@ -30,16 +31,7 @@ COPYING = dataclasses.replace(RECIPES["pennet"], base_width=4, dilations=[1, 2])
 FILLS_FEATURES = dataclasses.replace(COPYING, fills=["features"], affinity="cosine")
 NO_ATTENTION = dataclasses.replace(COPYING, attention_levels="none")
 GNTIPT = dataclasses.replace(RECIPES["gntipt"], base_width=8)
-RUNTIME = RuntimeConfig(
-    device="cpu",
-    num_threads=1,
-    num_processes=1,
-    num_workers=0,
-    dask="",
-    deterministic=False,
-    tf32=False,
-    cudnn_benchmark=False,
-)
+RUNTIME = small_runtime()
 
 
 def built(recipe: MethodConfig) -> torch.nn.Module:

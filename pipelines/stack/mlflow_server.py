@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-
-from pipelines.params import load_params
-
-
-def tracking_uri() -> str:
-    """The store that runs go to now: `MLFLOW_TRACKING_URI`, else `tracking.uri` of `params.yaml`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or load_params().tracking.uri
 
 
 def artifacts_folder(uri: str) -> Path:

@@ -11,6 +11,7 @@ from types import FrameType
 
 from pennet.errors import UserError
 from pipelines.loopback import check_port_is_free
+from pipelines.params import load_params
 from pipelines.stack.database import mlflow_variables, prefect_variables, prepare_database
 from pipelines.stack.dead_runs import (
     WHY_DEAD,
@@ -22,7 +23,7 @@ from pipelines.stack.dead_runs import (
     tidy,
 )
 from pipelines.stack.deployments import deploy
-from pipelines.stack.mlflow_server import artifacts_folder, server_command, tracking_uri
+from pipelines.stack.mlflow_server import artifacts_folder, server_command
 from pipelines.stack.parts import MIN_LIFE_SECONDS, PREFECT, Part, keep_old_log
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import Note, end_left_over_parts, read_note, say, sole, stack_lock, started, worker_name
@@ -76,7 +77,7 @@ class Stack:
         if self.settings.database_url:
             prepare_database(self.settings.database_url)
         elif "mlflow" in self.parts:
-            check_sqlite(tracking_uri())
+            check_sqlite(load_params().tracking.uri)
         for part in self.parts.values():
             keep_old_log(part.log)
         try:
@@ -103,7 +104,7 @@ class Stack:
         say("ready: run one now: make run; what runs: make status; end: Ctrl-C or make down")
 
     def _mlflow_url(self) -> str:
-        return self.settings.mlflow_url if "mlflow" in self.parts else tracking_uri()
+        return self.settings.mlflow_url if "mlflow" in self.parts else load_params().tracking.uri
 
     def _write_note(self) -> None:
         running = {name: part.process.pid for name, part in self.parts.items() if part.process is not None}
@@ -172,7 +173,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 def _mlflow(settings: Settings) -> Part | None:
     """None where the runs go to a server that is not of this stack."""
-    uri = tracking_uri()
+    uri = load_params().tracking.uri
     if uri.startswith(("http://", "https://")):
         return None
     if settings.database_url:
@@ -206,7 +207,7 @@ def _prefect(settings: Settings) -> Part:
 
 
 def _worker(settings: Settings) -> Part:
-    uri = tracking_uri()
+    uri = load_params().tracking.uri
     mlflow = uri if uri.startswith(("http://", "https://")) else settings.mlflow_url
     return Part(
         name="worker",

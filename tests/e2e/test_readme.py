@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from pipelines.params import load_params, read_yaml
 from pipelines.readme import with_results
 from tests.conftest import make
 from tests.project import ROOT, change_params, environment, make_project, run
+from tests.stack.stack import free_port
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = {
@@ -240,12 +240,6 @@ def test_evaluate_scores_two_folders(demo: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "l1_hole" in result.stdout
     assert (demo / "results.json").exists()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pennet.comparison.tables import costs_csv
-from pennet.config import EvaluateConfig, MethodsConfig, RuntimeConfig
+from pennet.config import EvaluateConfig, MethodsConfig
 from pennet.cost import Cost, write_cost
 from pennet.metrics import features
 from pennet.metrics.catalogue import find
@@ -20,6 +20,7 @@ from pennet.source_figure import PANEL_PX, TITLE_PX, source_panel
 from pipelines import compare, evaluate, layout, outputs
 from pipelines.showcase import showcase
 from pipelines.tracking import registry
+from tests.configs import small_runtime
 from tests.metrics.samples import noisy, pictures
 from tests.prepared import write_prepared, write_test_masks
 
@@ -37,16 +38,7 @@ CONFIG = EvaluateConfig(
     batch_size=2,
     sheet_images=3,
 )
-RUNTIME = RuntimeConfig(
-    device="cpu",
-    num_threads=1,
-    num_processes=1,
-    num_workers=0,
-    dask="",
-    deterministic=False,
-    tf32=False,
-    cudnn_benchmark=False,
-)
+RUNTIME = small_runtime()
 SEED = 5
 COST = Cost(parameters=10, training_parameters=20, steps=3, budget="steps", minutes=0.0)
 METHODS = MethodsConfig(learned=["pennet"], classical=["telea"])
