@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pennet.alone import alone
 from pennet.config import TrackingConfig
-from pennet.data.sources.alone import alone
 from pennet.errors import UserError
 from pipelines import layout
 from pipelines.identity import Identity, digest

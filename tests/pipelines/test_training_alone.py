@@ -17,7 +17,7 @@ IDENTITY = {"dataset": "toy", "method": "net", "seed": "1"}
 HOLDER = """
 import sys
 from pathlib import Path
-from pennet.data.sources.alone import alone
+from pennet.alone import alone
 with alone(Path(sys.argv[1]) / "lock", lambda holder: RuntimeError(holder)):
     print("holds", flush=True)
     sys.stdin.read()

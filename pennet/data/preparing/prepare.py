@@ -21,13 +21,13 @@ from typing import Any
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
+from pennet.alone import alone
 from pennet.atomic import replacing_folder, write_json, write_text
 from pennet.data.preparing.assembling import Chosen, choose, digests, write_shards
 from pennet.data.preparing.parts import Parts
 from pennet.data.preparing.storing import Stored, store
 from pennet.data.sets.spec import DataSet, Item, Source
 from pennet.data.sets.splits import Split
-from pennet.data.sources.alone import alone
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.images import Resample

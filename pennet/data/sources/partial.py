@@ -15,8 +15,8 @@ from typing import Literal, Self, get_args
 
 from tqdm import tqdm
 
+from pennet.alone import alone
 from pennet.atomic import replacing, write_json
-from pennet.data.sources.alone import alone
 from pennet.data.sources.formats import compression, is_tar, is_zip
 from pennet.errors import TransientError, UserError
 
