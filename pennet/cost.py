@@ -62,16 +62,20 @@ def count_parameters(*networks: nn.Module) -> int:
 def peak_memory_mib(device: torch.device) -> float:
     """Peak memory of this process so far, in MiB: the allocator's on CUDA, the resident set's on a CPU.
 
-    NaN on a CPU where the system has no `getrusage` (Windows).
+    NaN on a CPU where the system does not say (Windows).
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    try:  # Linux: `getrusage` would count what the process that started this one had, if that was more
+        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 2**10
+    except (OSError, IndexError):
+        pass
     try:
         import resource
     except ModuleNotFoundError:
         return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, others KiB
 
 
 def device_name(device: torch.device) -> str:

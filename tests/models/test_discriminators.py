@@ -30,9 +30,10 @@ def test_a_logit_judges_the_patch_that_the_docstring_names(strides: list[int], p
 
 
 def test_spectral_norm_bounds_each_convolution() -> None:
+    torch.manual_seed(0)  # where the two largest singular values are close, 30 iterations are too few
     discriminator = PatchDiscriminator(8)
     initialise(discriminator, "kaiming")
-    for _ in range(30):  # one power iteration a forward pass
+    for _ in range(100):  # one power iteration a forward pass
         discriminator(torch.rand(1, 3, 47, 47))
     for conv in discriminator.convs:
         assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
