@@ -15,6 +15,8 @@ from torch import nn
 from pennet.atomic import write_json
 from pennet.errors import UserError
 
+_STATUS = Path("/proc/self/status")
+
 Record = TypeVar("Record", "Cost", "Timing")
 
 
@@ -67,7 +69,7 @@ def peak_memory_mib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:  # Linux: `getrusage` would count what the process that started this one had, if that was more
-        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 2**10
+        return int(_STATUS.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     except (OSError, IndexError):
         pass
     try:

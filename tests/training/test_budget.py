@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from pennet import cost
 from pennet.comparison.tables import budget, timing_table
 from pennet.cost import (
     Cost,
@@ -93,8 +94,9 @@ def test_timing_table_has_means_over_seeds_and_says_what_is_unknown() -> None:
     assert "| gntipt | – | – | – | – |" in table
 
 
-def test_peak_memory_is_unknown_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows: importing it fails
+def test_peak_memory_is_unknown_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cost, "_STATUS", tmp_path / "status")  # as on Windows: there is none,
+    monkeypatch.setitem(sys.modules, "resource", None)  # and importing this fails
     assert math.isnan(peak_memory_mib(torch.device("cpu")))
 
 
