@@ -16,6 +16,7 @@ from PIL import Image
 from pipelines import flows
 from pipelines.params import load_params, read_yaml
 from pipelines.running import slots
+from tests.pipelines.test_flows import wait_for
 from tests.pipelines.test_process import is_alive
 from tests.pipelines.test_temporary_server import processes_of
 from tests.pipelines.toy import MEETING, TRAIN, make_methods_toy
