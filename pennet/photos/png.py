@@ -160,8 +160,8 @@ def _wide(png: bytes, image: PngImagePlugin.PngImageFile, colour_type: int) -> t
         grey_alpha = np.ascontiguousarray(_bands(png, "RGBA"))
         samples = grey_alpha.view(">u2").astype(np.uint16)
     else:
-        samples = _bands(png, f"{image.mode};16B").astype(np.uint16) << 8
-        samples |= _bands(png, f"{image.mode};16L")
+        upper, lower = _bands(png, f"{image.mode};16B"), _bands(png, f"{image.mode};16L")
+        samples = upper.astype(np.uint16) << np.uint16(8) | lower
     if clear is None or colour_type not in (0, 2):
         return samples, []
     opaque = (samples != np.array(clear, np.uint16)).any(axis=2, keepdims=True)

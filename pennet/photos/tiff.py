@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def read(data: bytes, name: str) -> Stored:
 def write(samples: Samples, form: Form) -> tuple[bytes, list[str]]:
     """A TIFF of (H, W, C), with what a form knows."""
     height, width, bands = samples.shape
-    settings = {"compression": 8, "predictor": _DIFFERENCES} if form.format != "TIFF" else form.settings
+    settings: Mapping[str, Any] = {"compression": 8, "predictor": _DIFFERENCES} if form.format != "TIFF" else form.settings
     tree = _tree_of(form.exif)
     order = tree.order
     if settings["predictor"] == _DIFFERENCES:
