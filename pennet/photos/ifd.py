@@ -110,7 +110,7 @@ def header(order: str, offset: int) -> bytes:
 
 
 def packed(order: str, entries: Iterable[Entry], offset: int) -> bytes:
-    """A directory without a next one, and its values behind it, to be put at an even offset. BigTIFF's types are left out."""
+    """A directory without a next one, and its values behind it, for an even offset. BigTIFF's types are left out."""
     in_order = sorted(each for each in entries if each.type not in _BIG_TYPES)
     records, values = [], b""
     behind = offset + 2 + 12 * len(in_order) + 4

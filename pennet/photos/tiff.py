@@ -40,6 +40,7 @@ _LZW, _NONE, _DIFFERENCES = 5, 1, 2
 _GREY, _INVERTED_GREY, _RGB, _YCBCR = 1, 0, 2, 6
 _ALPHA, _MULTIPLIED_ALPHA = 2, 1
 _INCH, _CENTIMETRE = 2, 3
+_DIVIDED = "colours that were multiplied with their transparency were divided by it"
 
 
 class _Layout(NamedTuple):
@@ -215,6 +216,8 @@ def _narrow(data: bytes, first: Directory, name: str) -> tuple[Samples, list[str
     samples, words, to_rgb = samples_of(image, name)
     if image.mode == "RGB" and first.number(PHOTOMETRIC, _RGB) == _YCBCR:
         words.append("YCbCr became RGB")
+    if first.numbers(EXTRA)[:1] == (_MULTIPLIED_ALPHA,):
+        words.append(_DIVIDED)
     return samples, words, to_rgb
 
 
@@ -291,7 +294,7 @@ def _without_extra(samples: Samples, first: Directory) -> tuple[Samples, list[st
     if extra[:1] == (_MULTIPLIED_ALPHA,):
         alpha, most = samples[..., colours : colours + 1].astype(np.float64), np.iinfo(samples.dtype).max
         divided = np.rint(samples[..., :colours] * (most / np.maximum(alpha, 1))).clip(0, most).astype(samples.dtype)
-        words.append("colours that were multiplied with their transparency were divided by it")
+        words.append(_DIVIDED)
         return np.concatenate([divided, samples[..., colours : colours + 1]], axis=2), words
     return samples[..., : colours + (extra[:1] == (_ALPHA,))], words
 
