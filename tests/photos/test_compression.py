@@ -48,8 +48,7 @@ def test_jpeg_is_written_as_it_was(quality: int, sampling: int, how: dict[str, b
     known = np.ones(before.shape, bool)
     known[64 - 16 : 80 + 16, 80 - 16 : 96 + 16] = False
     psnr = 10 * np.log10(255**2 / max(((before - after)[known] ** 2).mean(), 1e-9))
-    print("PSNR", psnr)
-    assert psnr > (45 if sampling == 0 else 38)  # measured: 46 to 56, and 39 to 52 where colours are stored coarsely
+    assert psnr > (56 if sampling == 0 else 46)  # measured: without a difference up to quality 90, 57.1 at 97; 46.2 and more
 
 
 def test_grey_jpeg(tmp_path: Path) -> None:
