@@ -51,7 +51,7 @@ def read(data: bytes, name: str) -> Stored:
             exif = exif or content
         elif content.startswith(_XMP):
             xmp = xmp or content.removeprefix(_XMP)
-        elif content.startswith(_ICC):
+        elif content.startswith(_ICC) and len(content) > len(_ICC) + 2:
             icc[content[len(_ICC)]] = content[len(_ICC) + 2 :]
         elif content.startswith(_PHOTOSHOP):
             photoshop += content.removeprefix(_PHOTOSHOP)

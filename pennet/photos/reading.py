@@ -49,7 +49,7 @@ def read_photo(path: Path) -> Photo:
     Raises:
         UserError: not a photo, several frames or pages, broken; names the file.
     """
-    with naming(path):
+    with _naming(path):
         data = path.read_bytes()
         format = _format(data, path)
         stored = _READERS[format](data, str(path))
@@ -58,7 +58,7 @@ def read_photo(path: Path) -> Photo:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """Makes one error of the user's, which names the file, of whatever decoders stumble over."""
     try:
         yield
@@ -82,7 +82,10 @@ def _photo(path: Path, stored: Stored, format: str) -> Photo:
         grey = True
         words = [*words, "no pixel of it has a colour: the hole gets none either"]
     if alpha is not None and (clear := float((alpha == 0).mean())):
-        words = [*words, f"{clear:.1%} of it is transparent: the colours that nobody sees there count as known"]
+        words = [
+            *words,
+            f"{100 * clear:.1f} % of it is transparent: the colours that nobody sees there count as known beside the hole",
+        ]
     pixels = np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
     return Photo(
         path=path,
