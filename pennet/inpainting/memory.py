@@ -114,7 +114,7 @@ def _row_bytes(generator: nn.Module) -> float:
 
     if not isinstance(generator, PENNet):
         return 0
-    channels: list[int] = [conv.out_channels for conv in generator.encoder.convs]  # type: ignore[union-attr]
+    channels: list[int] = [conv.out_channels for conv in generator.encoder.convs]  # type: ignore[misc]
     largest = 0.0
     for i in range(len(channels) - 1):
         transfer: Any = generator.transfers[-1 - i]

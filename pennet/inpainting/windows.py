@@ -23,7 +23,7 @@ LONGEST_PX = 128
 """Longest piece of a hole as the network sees it, unless it learnt from larger pictures; a window's side is twice that."""
 LEAST_KNOWN = 1 / 8
 """Of a window's cells: with less left to copy from, it is looked at less small."""
-NEARLY = 3 / 4
+NEARLY = 3 / 5
 """Of the photo's side: a window that takes more takes all of it."""
 
 
