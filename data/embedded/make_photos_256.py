@@ -119,7 +119,8 @@ def licence_text(photos: list[Photo]) -> str:
         "Changes made: photos cropped to squares, resized to 256x256 (Lanczos), saved as JPEG of quality 85.",
         "Each square keeps its photo's licence; the collection is CC BY-SA 4.0.",
         *(f"{name}: {address}" for name, address in ADDRESSES.items()),
-        "manifest.csv: file, group (the photo: never split between train and test), split, source (package and file), sha256.",
+        "manifest.csv: file, group (the photo: never split between train and test), split, source (package and file), "
+        "sha256.",
         "",
         "Photos, as package and file; author; licence:",
         *(f"{photo.name}; {photo.author}; {photo.licence}" for photo in photos),
