@@ -8,16 +8,18 @@ take out. What was in the hole is known.
 
 Printed are the means of each method for each size and hole, and by how much the generator's values are above or below the
 others', paired: a photo is one sample, its sizes and holes averaged, as those of one photo are no evidence of their own.
+Of an archive, data/embedded/photos-256.zip, the validation pictures are taken: choices are made on them, not on the test's.
 `--model` takes another trained generator, `--sharpness` another temperature; `--sheet` draws the whole photos.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +32,8 @@ from torch import nn
 from pennet.atomic import replacing, write_text
 from pennet.classical import fill
 from pennet.data.pictures.picture_files import read_rgb
+from pennet.data.sets.packed import PACKED
+from pennet.data.sets.splits import assign
 from pennet.errors import UserError
 from pennet.generator_files import load_generator
 from pennet.images import Picture, resize_square
@@ -53,6 +57,8 @@ HOLES = ("square, 1/4", "square, 1/2", "strokes", "things")
 DRAWN = {"strokes": "lama_medium", "things": "objects"}
 """Kinds of `pennet.masks`."""
 SEED, RESAMPLES = 7, 2000
+VAL_RATIO = 0.1
+"""As in profiles/shipped.yaml."""
 
 Fill = Callable[[Picture, Mask], Picture]
 ByMethod = dict[str, dict[str, float]]
@@ -70,23 +76,33 @@ class Case(NamedTuple):
 
 
 def cases(folders: Sequence[Path], sizes: Sequence[str] = SIZES) -> list[Case]:
-    """All of the photos in folders; the same photo always gets the same holes.
+    """All of the photos in folders or archives; the same photo always gets the same holes."""
+    made = []
+    for name, photo, whole in (found for folder in folders for found in photos(folder)):
+        for size in sizes:
+            image = whole if size == "whole" else resize_square(whole, int(size), "bilinear")
+            rng = np.random.default_rng(zlib.crc32(f"{SEED} {name} {size}".encode()))
+            made += [Case(photo, size, hole, image, mask_of(rng, hole, *image.shape[:2])) for hole in HOLES]
+    return made
+
+
+def photos(path: Path) -> Iterator[tuple[str, str, Picture]]:
+    """Name, photo that it is a part of, and pixels: of each .jpg of a folder, or of an archive's validation pictures.
 
     Raises:
-        UserError: a folder holds no photo.
+        UserError: there are none.
     """
-    made = []
-    for folder in folders:
-        paths = sorted(folder.glob("*.jpg"))
-        if not paths:
-            raise UserError(f"{folder}: holds no .jpg; name a folder of photos")
-        for path in paths:
-            whole = read_rgb(path)
-            for size in sizes:
-                image = whole if size == "whole" else resize_square(whole, int(size), "bilinear")
-                rng = np.random.default_rng(zlib.crc32(f"{SEED} {path.stem} {size}".encode()))
-                made += [Case(path.stem, size, hole, image, mask_of(rng, hole, *image.shape[:2])) for hole in HOLES]
-    return made
+    if path.suffix != ".zip":
+        if not (files := sorted(path.glob("*.jpg"))):
+            raise UserError(f"{path}: holds no photo (.jpg); name a folder of photos")
+        for file in files:
+            yield file.stem, file.stem, read_rgb(file)
+        return
+    source = PACKED.read([path])
+    split = assign(PACKED, source, None, seed=0, test_ratio=0.1, val_ratio=VAL_RATIO)
+    for item in source.items():
+        if split.of.get(item.key) == "val":
+            yield item.key, item.group, read_rgb(io.BytesIO(item.content), item.key)
 
 
 def mask_of(rng: np.random.Generator, hole: str, height: int, width: int) -> Mask:
@@ -183,7 +199,7 @@ def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 384) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folders", type=Path, nargs="+", help="of photos")
+    parser.add_argument("folders", type=Path, nargs="+", help="of photos, or an archive of `pennet pack`")
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="folder of a trained generator")
     parser.add_argument("--sharpness", type=float)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES)
