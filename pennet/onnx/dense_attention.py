@@ -89,12 +89,33 @@ def rebuild_everywhere(
     shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size: int, softmax_scale: Tensor
 ) -> Tensor:
     """Computes what `pennet.models.released_attention.rebuild_everywhere` does; `softmax_scale` without dimensions."""
-    level_mask = F.interpolate(mask, deep.shape[-2:], mode="bilinear", align_corners=True)
+    level_mask = _resized(_resized(mask, deep, 2), deep, 3)
     valid = (patches(level_mask, kernel_size).sum(dim=1, keepdim=True) == 0).to(deep.dtype)
     rows = patches(deep, kernel_size)
     scores = rows.transpose(1, 2) @ (rows / _norms(rows))
     weights = (torch.softmax(scores * (softmax_scale * valid), dim=2) * valid).clamp_min(1e-8)
     return _pasted_everywhere(weights, shallow, deep)
+
+
+def _resized(mask: Tensor, like: Tensor, axis: int) -> Tensor:
+    """Resizes one side to that of another map, bilinearly, corners on corners.
+
+    A key is valid if no hole at all is in its patch: shares must round to 0 where those of PyTorch's interpolation do, and
+    those of ONNX Runtime's need not.
+    """
+    last, place = _places(mask, axis), _places(like, axis)
+    place = place * (last[-1] / place[-1].clamp_min(1))
+    before = place.floor()
+    share = (place - before).view([-1 if dimension == axis else 1 for dimension in range(4)])
+    behind = torch.minimum(before + 1, last[-1])
+    low, high = mask.index_select(axis, before.long()), mask.index_select(axis, behind.long())
+    return (1 - share) * low + share * high
+
+
+def _places(x: Tensor, axis: int) -> Tensor:
+    """0, 1, ... along an axis, from the data, so that the length stays free: (length,)."""
+    line = x[0, 0, :, 0] if axis == 2 else x[0, 0, 0, :]
+    return torch.ones_like(line).cumsum(0) - 1
 
 
 def contextual_attention(features: Tensor, mask: Tensor, cell_px: int, softmax_scale: Tensor) -> Tensor:
