@@ -85,9 +85,7 @@ def _comparable(compared: Holed, kernel_size: int, affinity: Affinity, is_key: T
     return rows / unit, rows, -norms / (2 * unit)
 
 
-def rebuild_everywhere(
-    shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size: int, softmax_scale: Tensor
-) -> Tensor:
+def rebuild_everywhere(shallow: Tensor, deep: Tensor, mask: Tensor, kernel_size: int, softmax_scale: Tensor) -> Tensor:
     """Computes what `pennet.models.released_attention.rebuild_everywhere` does; `softmax_scale` without dimensions."""
     level_mask = _resized(_resized(mask, deep, 2), deep, 3)
     valid = (patches(level_mask, kernel_size).sum(dim=1, keepdim=True) == 0).to(deep.dtype)

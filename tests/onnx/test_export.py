@@ -132,7 +132,9 @@ numpy.save(sys.argv[3], session.run(None, {"image": image, "mask": mask})[0])
 def test_dense_attention_beyond_the_memory_is_refused_with_its_size(files: dict[str, Path]) -> None:
     exported = OnnxGenerator(files["copying"], max_gib=0.01)
     assert exported.attention_gib(1, 256, 256) == 2.0  # 2 matrices of 128² x 128² float32
-    with pytest.raises(UserError, match=r"1 x 128x96 px at once need some 0\.1 GiB .* more than 0\.01; use the model's folder"):
+    with pytest.raises(
+        UserError, match=r"1 x 128x96 px at once need some 0\.1 GiB .* more than 0\.01; use the model's folder"
+    ):
         exported(torch.zeros(1, 3, 128, 96), torch.zeros(1, 1, 128, 96))
     with pytest.raises(ValueError, match="needs sides that divide by 8"):
         exported(torch.zeros(1, 3, 30, 32), torch.zeros(1, 1, 30, 32))
