@@ -13,6 +13,7 @@ from pennet.errors import UserError
 from pennet.extras import require
 from pennet.masks import KINDS
 from pennet.onnx.command import export
+from pennet.video.command import inpaint_video
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(data_cli.app, name="data")
 app.command()(export)
+app.command()(inpaint_video)
 
 
 @app.command()

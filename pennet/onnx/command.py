@@ -45,7 +45,7 @@ def export(
 
 
 def trained_size_px(model: Path) -> int | None:
-    """Side of the pictures that a model was trained on: its card or its training's identity says it; None if neither does."""
+    """Side of the pictures that a model was trained on, as its card or identity says; None if neither does."""
     if model.is_file():
         return RELEASED_PX
     for file, key in (("card.json", "size_px"), ("identity.json", "prepare.image_size_px")):

@@ -60,7 +60,7 @@ def _pooled(mask: Tensor, side: int) -> Tensor:
 
 
 def _comparable(compared: Holed, kernel_size: int, affinity: Affinity, is_key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of queries and of keys, (B, E, positions), whose products with the keys' bias, (B, 1, positions), are affinities."""
+    """Rows of queries and keys, (B, E, positions), whose products plus the keys' bias, (B, 1, positions), are affinities."""
     values, hole = compared
     if affinity == "picture":
         known = (~hole).to(values.dtype)
