@@ -105,7 +105,7 @@ class Copy:
 
     def copy(self, packet: Any) -> None:
         """Copies a packet of another stream than the video."""
-        if packet.dts is not None and packet.stream.index in self.streams:
+        if packet.size and packet.stream.index in self.streams:  # the last one of a stream is empty
             packet.stream = self.streams[packet.stream.index]
             self._mux([packet])
 
