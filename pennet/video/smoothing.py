@@ -6,7 +6,7 @@ ring around the hole is found again in the frame before, at the shift that fits 
 hole then has been seen and is simply taken.
 
 An average has no grain, and a hole that stands still in a noisy video is seen at once: noise as strong as that of the ring
-is laid over what was kept.
+is laid over it.
 
 Source: ours; temporal recursive filtering with motion compensation (Dubois & Sabri, Noise Reduction in Image Sequences Using
     Motion-Compensated Temporal Filtering, 1984), with one motion for a hole.
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEPT = 0.95
-"""Share of the frame before in a painted pixel when its surroundings only moved: the average of some twenty frames. More looks
+"""Share of the frame before in a painted pixel when its surroundings only moved: an average of some twenty frames. More is
 better under a moving camera, as less is averaged that does not fit, and worse where the light changes."""
 TOLERANCE = 12.0
 """How much the ring may differ from the frame before, moved, of 255 and beyond its noise: at that much exp(-1) of the share
@@ -74,9 +74,10 @@ class Smoother:
             kept = share * np.where(carried_seen, 1.0, KEPT)[..., None].astype(np.float32)
             filled = np.where(hole[..., None], kept * carried + (1 - kept) * filled, filled)
             seen |= hole & carried_seen & (share > 0.5)
+            averaged = hole & ~carried_seen  # what was taken has its grain
         self.before, self.seen = filled.clip(0, 255).astype(np.float32), seen
         if noise:
-            filled = filled + self.grain.normal(0, noise, filled.shape) * (hole[..., None] * kept)
+            filled = filled + share * self.grain.normal(0, noise, filled.shape) * averaged[..., None]
         return np.where(hole[..., None], filled.round().clip(0, 255).astype(np.uint8), frame)
 
     def _likeness(self, frame: Frame, ring: Mask) -> tuple[np.float32, NDArray[np.float32], float]:
