@@ -70,7 +70,7 @@ class Smoother:
         ring = ring_around(hole)
         if self.before is not None and hole.any() and ring.any():
             share, light, noise = self._likeness(frame, ring)
-            carried, carried_seen = _moved(self.before, self.shift) + light, _moved(self.seen, self.shift)
+            carried, carried_seen = _moved(self.before, self.shift) * light, _moved(self.seen, self.shift)
             kept = share * np.where(carried_seen, 1.0, KEPT)[..., None].astype(np.float32)
             filled = np.where(hole[..., None], kept * carried + (1 - kept) * filled, filled)
             seen |= hole & carried_seen & (share > 0.5)
@@ -84,7 +84,7 @@ class Smoother:
         """Finds the ring in the frame before, and remembers the shift.
 
         Returns:
-            How alike they are, in [0, 1]; how much lighter it is now, for each colour; standard deviation of the noise.
+            How alike they are, in [0, 1]; how many times as light it is now, for each colour; the noise's deviation.
         """
         assert self.before is not None
         lines, columns = np.nonzero(ring)
@@ -99,10 +99,10 @@ class Smoother:
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             inside[inside] = known[y[inside], x[inside]]
             if 2 * np.count_nonzero(inside) < len(lines):
-                return np.inf, np.zeros(3, np.float32), 0.0
-            difference = now[inside] - self.before[y[inside], x[inside]]  # type: ignore[index]
-            light = np.median(difference, axis=0)
-            distances = np.abs(difference - light)
+                return np.inf, np.ones(3, np.float32), 0.0
+            then = self.before[y[inside], x[inside]]  # type: ignore[index]
+            light = (now[inside].mean(axis=0) + 1) / (then.mean(axis=0) + 1)
+            distances = np.abs(now[inside] - light * then)
             return float(distances.mean()), light, float(np.median(distances))
 
         # A camera moves on as it did: from the last shift, and from rest, to better neighbours until there is none.
