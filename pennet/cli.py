@@ -12,6 +12,8 @@ from pennet.data.commands import cli as data_cli
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.masks import KINDS
+from pennet.onnx.command import export
+from pennet.video.command import inpaint_video
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_cli.app, name="data")
+app.command()(export)
+app.command()(inpaint_video)
 
 
 @app.command()
