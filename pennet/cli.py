@@ -12,6 +12,7 @@ from pennet.data.commands import cli as data_cli
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.masks import KINDS
+from pennet.studio.command import studio
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_cli.app, name="data")
+app.command()(studio)
 
 
 @app.command()

@@ -1,0 +1,166 @@
+"""The tab that fills holes: photo, hole, models, and each model's result beside the others."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pennet.errors import UserError
+from pennet.photos.photo import Photo
+from pennet.photos.writing import write_photo
+from pennet.studio.kept_files import new_folder
+from pennet.studio.limits import Limits
+from pennet.studio.messages import told
+from pennet.studio.models import Models
+from pennet.studio.uploads import Job, read_job, read_upload, shown
+
+EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.jpg"))
+PAINT = "#f0508c"
+"""What holes are painted in: seldom a photo's own colour."""
+FILE_TYPES = ["image", ".tif", ".tiff", ".avif", ".heic", ".jfif"]
+STATE_CAPACITY_SECONDS = 3600
+
+
+def fill_tab(models: Models, limits: Limits) -> gr.State:
+    """Builds the tab.
+
+    Returns:
+        What the visitor asked for last: a `Job`, or None.
+    """
+    job = gr.State(None, time_to_live=STATE_CAPACITY_SECONDS)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=320):
+            photo = gr.File(label="1  Photo", file_types=FILE_TYPES, height=110, elem_id="photo")
+            examples = _examples()
+            about = gr.Markdown(elem_id="about", visible=False)
+            editor = _editor()
+            with gr.Accordion("… or upload a mask", open=False, elem_id="mask-part"):
+                mask = gr.File(label="Mask: white is filled", file_types=FILE_TYPES, height=110, elem_id="mask")
+                with gr.Row():
+                    invert = gr.Checkbox(label="Invert: black is filled", min_width=140)
+                    resize = gr.Checkbox(label="Resize to the photo’s size", min_width=140)
+        with gr.Column(scale=6, min_width=320):
+            chosen = gr.CheckboxGroup(models.names, value=models.names[:1], label="3  Models", elem_id="models")
+            run = gr.Button("Fill the hole", variant="primary", elem_id="run")
+            status = gr.Markdown(elem_id="status")
+            panels = [_panel(name) for name in models.names]
+
+    def choose_example(number: int) -> list[Any]:
+        path = EXAMPLES[number]
+        hole = np.array(Image.open(path.with_name(f"{path.stem}_hole.png")).convert("1"))
+        return [path.as_posix(), *_opened(path, read_upload(path, limits), hole)]
+
+    def open_photo(path: str) -> list[Any]:
+        with told():
+            return _opened(Path(path), read_upload(Path(path), limits))
+
+    def prepare(path: str | None, value: Any, mask: str | None, invert: bool, resize: bool, names: list[str]) -> list[Any]:
+        with told():
+            if path is None:
+                raise UserError("no photo: upload one, or pick an example")
+            if not names:
+                raise UserError("no model: choose at least one")
+            asked = read_job(Path(path), value, Path(mask) if mask else None, invert, resize, limits)
+        words = [f"Hole: {asked.hole_ratio:.1%} of the photo.", *asked.words]
+        showing = [gr.Column(visible=name in names) for name in models.names]
+        return [asked, " ".join(words), *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
+
+    # `upload` and not `change`: an example brings its own hole.
+    photo.upload(open_photo, photo, [about, editor], show_progress="minimal", api_visibility="private")
+    photo.clear(lambda: (gr.Markdown(visible=False), None), None, [about, editor], api_visibility="private")
+    examples.click(choose_example, examples, [photo, about, editor], show_progress="hidden", api_visibility="private")
+    columns, sliders, downloads, notes = zip(*panels, strict=True)
+    prepared = run.click(
+        prepare,
+        [photo, editor, mask, invert, resize, chosen],
+        [job, status, *columns, *sliders, *downloads],
+        show_progress="minimal",
+        api_visibility="private",
+    )
+    for name, slider, download, note in zip(models.names, sliders, downloads, notes, strict=True):
+        prepared.success(
+            _filling(models, name, limits),
+            [job, chosen],
+            [slider, download, note],
+            concurrency_id=name,  # one visitor at a time for each model
+            concurrency_limit=1,
+            show_progress_on=slider,
+            api_visibility="private",
+        )
+    return job
+
+
+def _opened(path: Path, photo: Photo, hole: NDArray[np.bool_] | None = None) -> list[Any]:
+    """What is said of a photo, and the editor with it, a hole painted if there is one."""
+    height, width = photo.pixels.shape[:2]
+    facts = f"{path.name}: {width} × {height} px. {' '.join(photo.words)}"
+    picture = shown(photo.pixels)
+    layers = []
+    if hole is not None:
+        alpha = Image.fromarray(hole).resize(picture.shape[1::-1])
+        layer = Image.new("RGBA", alpha.size)
+        layer.paste(PAINT, mask=alpha)
+        layers = [layer]
+    value = {"background": picture, "layers": layers, "composite": None}
+    return [gr.Markdown(html.escape(facts), visible=True), value]
+
+
+def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
+    """What fills a job's hole with one model."""
+
+    def fill(job: Job, names: list[str], progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008
+        if name not in names:
+            return [gr.skip()] * 3
+        with told(name):
+            photo = read_upload(job.photo, limits)
+            inpainter = models.inpainter(name)
+            filled = inpainter.fill(photo.pixels, job.mask, progress=lambda done, of: progress((done, of), unit="windows"))
+            suffix = job.photo.suffix or ".png"
+            written = new_folder() / f"{job.photo.stem}-{Path(name).name}{suffix}"
+            words = [*filled.plan.words, *write_photo(written, photo, filled.image)]
+        facts = f"**{filled.seconds:.2f} s**, hole {job.hole_ratio:.1%}, strategy {filled.plan.strategy}. {' '.join(words)}"
+        before_after = shown(photo.pixels), shown(filled.image)
+        return [before_after, gr.DownloadButton(f"Download {suffix[1:].upper()}", written, visible=True), facts]
+
+    return fill
+
+
+def _examples() -> gr.Dataset:
+    picture = gr.Image(render=False, visible=False)
+    samples = [[path.as_posix()] for path in EXAMPLES]
+    return gr.Dataset(
+        components=[picture], samples=samples, label="… or an example", type="index", layout="gallery", elem_id="examples"
+    )
+
+
+def _editor() -> gr.ImageEditor:
+    return gr.ImageEditor(
+        label="2  Paint over what is to be filled",
+        type="pil",
+        format="png",
+        sources=(),
+        transforms=(),
+        layers=False,
+        brush=gr.Brush(default_size=24, colors=[PAINT], color_mode="fixed"),
+        eraser=gr.Eraser(default_size=24),
+        height=460,
+        buttons=["fullscreen"],
+        placeholder="Choose a photo first",
+        elem_id="editor",
+    )
+
+
+def _panel(name: str) -> tuple[gr.Column, gr.ImageSlider, gr.DownloadButton, gr.Markdown]:
+    """Where one model's result is shown."""
+    with gr.Column(visible=False, elem_classes="result", elem_id=f"result-{name.replace('/', '-')}") as column:
+        slider = gr.ImageSlider(label=f"{name}: before | after", format="png", interactive=False, buttons=["fullscreen"])
+        note = gr.Markdown()
+        download = gr.DownloadButton("Download", visible=False, size="sm")
+    return column, slider, download, note
