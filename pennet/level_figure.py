@@ -47,7 +47,7 @@ def _drawn(image: Picture, level: Level, point: tuple[int, int]) -> tuple[Pictur
     height, width = image.shape[:2]
     factor = _FINE * max(1.0, PANEL_PX / max(height, width))
     canvas = Image.fromarray(image).resize((round(width * factor), round(height * factor)), Image.Resampling.NEAREST)
-    draw, stroke = ImageDraw.Draw(canvas), 2 * _FINE
+    draw, stroke = ImageDraw.Draw(canvas), 3 * _FINE
     cells = "pixels" if level.cell_px == 1 else f"cells of {level.cell_px} px"
     source = tuple(level.sources[:, point[0], point[1]].tolist())
     _square(draw, point, level.cell_px, factor, _TO, stroke)
@@ -80,7 +80,7 @@ def _arrow(draw: ImageDraw.ImageDraw, start: NDArray[np.float64], end: NDArray[n
     angle = math.atan2(down, right)
     head = [end]
     for turn in (math.radians(152), math.radians(-152)):
-        head.append(end + 6 * stroke * np.array([math.cos(angle + turn), math.sin(angle + turn)]))
+        head.append(end + 5 * stroke * np.array([math.cos(angle + turn), math.sin(angle + turn)]))
     for colour, width in (((0, 0, 0), 2 * stroke), ((255, 255, 255), stroke)):
         draw.line([*start, *end], fill=colour, width=width)
         for side in head[1:]:

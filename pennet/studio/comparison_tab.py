@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 TABLE_FILE = "comparison.md"
+MOST_PICTURES = 8
 
 
 def comparison_tab(folder: Path | None) -> tuple[list[gr.Component], Any]:
@@ -20,22 +21,25 @@ def comparison_tab(folder: Path | None) -> tuple[list[gr.Component], Any]:
         What it shows, and the function that reads it anew: a comparison may be made while the page is open.
     """
     table = gr.Markdown(elem_id="comparison", elem_classes="wide")
-    pictures = gr.Gallery(
-        label="Pictures", columns=1, object_fit="contain", height="auto", visible=False, elem_id="comparison-pictures"
-    )
+    pictures = [gr.Image(visible=False, buttons=["fullscreen"], elem_classes="compared") for _ in range(MOST_PICTURES)]
 
     def read() -> list[Any]:
-        if folder is None:
-            return ["There is no comparison here. Start the page with --comparison FOLDER.", gr.Gallery(visible=False)]
-        try:
-            text = (folder / TABLE_FILE).read_text()
-        except OSError as error:
-            words = f"`{folder / TABLE_FILE}` cannot be read ({error.strerror}): make the comparison, or give its folder"
-            return [f"{words} with --comparison.", gr.Gallery(visible=False)]
-        found = [(path, path.stem.replace("_", " ")) for path in sorted(folder.glob("*.png"))]
-        return [text, gr.Gallery(found, visible=bool(found))]
+        words, found = _words(folder), sorted(folder.glob("*.png"))[:MOST_PICTURES] if folder else []
+        shown = [gr.Image(path, label=path.stem.replace("_", " "), visible=True) for path in found]
+        return [words, *shown, *([gr.Image(visible=False)] * (MOST_PICTURES - len(shown)))]
 
-    return [table, pictures], read
+    return [table, *pictures], read
+
+
+def _words(folder: Path | None) -> str:
+    """The table, or what to do to have one."""
+    if folder is None:
+        return "There is no comparison here. Start the page with --comparison FOLDER."
+    try:
+        return (folder / TABLE_FILE).read_text()
+    except OSError as error:
+        words = f"`{folder / TABLE_FILE}` cannot be read ({error.strerror}): make the comparison, or give its folder"
+        return f"{words} with --comparison."
 
 
 def found_in_checkout() -> Path | None:

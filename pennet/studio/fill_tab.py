@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pennet.errors import UserError
@@ -21,11 +19,12 @@ from pennet.studio.messages import told
 from pennet.studio.models import Models
 from pennet.studio.uploads import Job, read_job, read_upload, shown
 
-EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.jpg"))
+EXAMPLES = [Path(__file__).parent / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
 PAINT = "#f0508c"
 """What holes are painted in: seldom a photo's own colour."""
 FILE_TYPES = ["image", ".tif", ".tiff", ".avif", ".heic", ".jfif"]
-STATE_CAPACITY_SECONDS = 3600
+FORGOTTEN_AFTER_SECONDS = 3600
+"""Of what a visitor asked for, once the page was closed."""
 
 
 def fill_tab(models: Models, limits: Limits) -> gr.State:
@@ -34,28 +33,34 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
     Returns:
         What the visitor asked for last: a `Job`, or None.
     """
-    job = gr.State(None, time_to_live=STATE_CAPACITY_SECONDS)
-    with gr.Row():
-        with gr.Column(scale=5, min_width=320):
+    job = gr.State(None, time_to_live=FORGOTTEN_AFTER_SECONDS)
+    with gr.Row(elem_id="work"):  # page.CSS says where its columns stand; on a phone they follow each other
+        with gr.Column(elem_id="photo-part"):
             photo = gr.File(label="1  Photo", file_types=FILE_TYPES, height=110, elem_id="photo")
             examples = _examples()
-            about = gr.Markdown(elem_id="about", visible=False)
+        with gr.Column(elem_id="hole-part"):
             editor = _editor()
+            about = gr.Markdown(elem_id="about", visible=False)
             with gr.Accordion("… or upload a mask", open=False, elem_id="mask-part"):
                 mask = gr.File(label="Mask: white is filled", file_types=FILE_TYPES, height=110, elem_id="mask")
                 with gr.Row():
                     invert = gr.Checkbox(label="Invert: black is filled", min_width=140)
                     resize = gr.Checkbox(label="Resize to the photo’s size", min_width=140)
-        with gr.Column(scale=6, min_width=320):
+        with gr.Column(elem_id="models-part"):
             chosen = gr.CheckboxGroup(models.names, value=models.names[:1], label="3  Models", elem_id="models")
             run = gr.Button("Fill the hole", variant="primary", elem_id="run")
             status = gr.Markdown(elem_id="status")
-            panels = [_panel(name) for name in models.names]
+    with gr.Row(elem_id="results"):
+        panels = [_panel(name) for name in models.names]
 
     def choose_example(number: int) -> list[Any]:
         path = EXAMPLES[number]
-        hole = np.array(Image.open(path.with_name(f"{path.stem}_hole.png")).convert("1"))
-        return [path.as_posix(), *_opened(path, read_upload(path, limits), hole)]
+        return [path.as_posix(), *_opened(path, read_upload(path, limits))]
+
+    def paint_example(number: int) -> dict[str, Any]:  # later: a layer is placed on the canvas of the photo before it
+        path = EXAMPLES[number]
+        with Image.open(path.with_name(f"{path.stem}_hole.png")) as hole:
+            return _edited(read_upload(path, limits), hole)
 
     def open_photo(path: str) -> list[Any]:
         with told():
@@ -75,7 +80,9 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
     # `upload` and not `change`: an example brings its own hole.
     photo.upload(open_photo, photo, [about, editor], show_progress="minimal", api_visibility="private")
     photo.clear(lambda: (gr.Markdown(visible=False), None), None, [about, editor], api_visibility="private")
-    examples.click(choose_example, examples, [photo, about, editor], show_progress="hidden", api_visibility="private")
+    examples.click(
+        choose_example, examples, [photo, about, editor], show_progress="hidden", api_visibility="private"
+    ).success(paint_example, examples, editor, show_progress="hidden", api_visibility="private")
     columns, sliders, downloads, notes = zip(*panels, strict=True)
     prepared = run.click(
         prepare,
@@ -97,19 +104,20 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
     return job
 
 
-def _opened(path: Path, photo: Photo, hole: NDArray[np.bool_] | None = None) -> list[Any]:
-    """What is said of a photo, and the editor with it, a hole painted if there is one."""
+def _opened(path: Path, photo: Photo) -> list[Any]:
+    """What is said of a photo, and the editor with it."""
     height, width = photo.pixels.shape[:2]
     facts = f"{path.name}: {width} × {height} px. {' '.join(photo.words)}"
-    picture = shown(photo.pixels)
-    layers = []
+    return [gr.Markdown(html.escape(facts), visible=True), _edited(photo)]
+
+
+def _edited(photo: Photo, hole: Image.Image | None = None) -> dict[str, Any]:
+    """The editor's value: a photo, a hole painted on it if there is one."""
+    picture = Image.fromarray(shown(photo.pixels))
+    layer = Image.new("RGBA", picture.size)
     if hole is not None:
-        alpha = Image.fromarray(hole).resize(picture.shape[1::-1])
-        layer = Image.new("RGBA", alpha.size)
-        layer.paste(PAINT, mask=alpha)
-        layers = [layer]
-    value = {"background": picture, "layers": layers, "composite": None}
-    return [gr.Markdown(html.escape(facts), visible=True), value]
+        layer.paste(PAINT, mask=hole.convert("L").resize(picture.size, Image.Resampling.NEAREST))
+    return {"background": picture, "layers": [layer] if hole else [], "composite": None}
 
 
 def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
@@ -150,7 +158,7 @@ def _editor() -> gr.ImageEditor:
         layers=False,
         brush=gr.Brush(default_size=24, colors=[PAINT], color_mode="fixed"),
         eraser=gr.Eraser(default_size=24),
-        height=460,
+        height=520,
         buttons=["fullscreen"],
         placeholder="Choose a photo first",
         elem_id="editor",
@@ -159,7 +167,7 @@ def _editor() -> gr.ImageEditor:
 
 def _panel(name: str) -> tuple[gr.Column, gr.ImageSlider, gr.DownloadButton, gr.Markdown]:
     """Where one model's result is shown."""
-    with gr.Column(visible=False, elem_classes="result", elem_id=f"result-{name.replace('/', '-')}") as column:
+    with gr.Column(visible=False, min_width=360, elem_id=f"result-{name.replace('/', '-')}") as column:
         slider = gr.ImageSlider(label=f"{name}: before | after", format="png", interactive=False, buttons=["fullscreen"])
         note = gr.Markdown()
         download = gr.DownloadButton("Download", visible=False, size="sm")

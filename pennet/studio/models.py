@@ -32,7 +32,7 @@ class Models:
     def __init__(self, given: Sequence[Path] = (), checkout: Path = TRAINED_IN_CHECKOUT, device: str = "auto"):
         if missing := [path for path in given if not path.exists()]:
             raise UserError(f"--model {missing[0]}: no such file or folder; give the folder of a trained generator")
-        trained = {path.as_posix(): path for path in given}
+        trained = {_short(path, given): path for path in given}
         for weights in sorted(checkout.glob(f"**/{WEIGHTS_FILE}")):
             if (weights.parent / CONFIG_FILE).is_file() and weights.parent not in given:
                 trained[weights.parent.relative_to(checkout).as_posix()] = weights.parent
@@ -63,3 +63,12 @@ class Models:
             if name not in self._loaded:
                 self._loaded[name] = Inpainter(self._all[name], self._device)
             return self._loaded[name]
+
+
+def _short(path: Path, among: Sequence[Path]) -> str:
+    """The end of a path that tells it apart from the others, at least its last two parts."""
+    parts = path.resolve().parts
+    for length in range(2, len(parts)):
+        if sum(other.resolve().parts[-length:] == parts[-length:] for other in among) == 1:
+            return "/".join(parts[-length:])
+    return path.as_posix()

@@ -15,9 +15,13 @@ from pennet.studio.sources_tab import sources_tab
 TITLE = "PEN-Net Studio"
 CSS = """
 .gradio-container { max-width: 1320px !important; margin: 0 auto !important; }
-.wide { overflow-x: auto; }
-.wide table { font-size: 0.85em; white-space: nowrap; }
-.result { min-width: min(320px, 100%) !important; }
+.wide table { display: block; max-width: 100%; width: max-content; overflow-x: auto; white-space: nowrap; font-size: 0.85em; }
+@media (min-width: 900px) {
+  #work { display: grid; grid-template: "photo hole" auto "models hole" 1fr / minmax(300px, 2fr) 5fr; align-items: start; }
+  #photo-part { grid-area: photo; }
+  #hole-part { grid-area: hole; }
+  #models-part { grid-area: models; }
+}
 """
 FONT = ("Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 """What visitors have: Gradio's own themes fetch theirs from elsewhere."""

@@ -15,6 +15,7 @@ from pennet.studio.messages import told
 from pennet.studio.models import Models
 from pennet.studio.uploads import Job, read_upload, shown
 
+MOST_LEVELS = 8
 PAINTED = np.array([240, 80, 140])
 HINT = "Click on a point of the hole. Pink: what is filled; yellow: where that level takes it from."
 NOTHING_YET = "Nothing was filled yet: fill a hole in the first tab, then come back."
@@ -32,23 +33,22 @@ def sources_tab(models: Models, limits: Limits, job: gr.State) -> tuple[list[gr.
             model = gr.Radio(models.learned_names, value=models.learned_names[0], label="Model", elem_id="sources-model")
             picture = gr.Image(label="Click on the hole", interactive=False, buttons=[], format="png", elem_id="sources-picture")
         with gr.Column(scale=7, min_width=320):
-            levels = gr.Gallery(
-                label="From the deepest level to the finest",
-                columns=2,
-                height="auto",
-                object_fit="contain",
-                format="png",
-                buttons=["fullscreen"],
-                elem_id="levels",
-            )
+            with gr.Row():
+                levels = [
+                    gr.Image(visible=False, min_width=300, format="png", buttons=["fullscreen"], elem_classes="level")
+                    for _ in range(MOST_LEVELS)
+                ]
 
-    def explain(asked: Job, name: str, event: gr.SelectData) -> list[tuple[Any, str]]:
+    def explain(asked: Job, name: str, event: gr.SelectData) -> list[gr.Image]:
         with told():
             pixels = read_upload(asked.photo, limits).pixels
             height, width = asked.mask.shape
             scale = max(height, width) / max(shown(pixels).shape[:2])
             column, line = (int((place + 0.5) * scale) for place in event.index)
-            return drawn_copies(models.inpainter(name), pixels, asked.mask, (min(line, height - 1), min(column, width - 1)))
+            point = min(line, height - 1), min(column, width - 1)
+            drawn = drawn_copies(models.inpainter(name), pixels, asked.mask, point)
+        shown_levels = [gr.Image(picture, label=words, visible=True) for picture, words in drawn]
+        return shown_levels + [gr.Image(visible=False)] * (MOST_LEVELS - len(shown_levels))
 
     picture.select(explain, [job, model], levels, concurrency_limit=1, api_visibility="private")
 
