@@ -39,7 +39,9 @@ def drawn_levels(
     line, column = point
     height, width = mask.shape
     if not (0 <= line < height and 0 <= column < width) or not mask[line, column]:
-        raise UserError(f"line {line}, column {column} is outside of the hole: it was not copied; choose a point of the hole")
+        raise UserError(
+            f"line {line}, column {column} is outside of the hole: it was not copied; choose a point of the hole"
+        )
     return [_drawn(image, level, point) for level in levels]
 
 
@@ -48,18 +50,18 @@ def _drawn(image: Picture, level: Level, point: tuple[int, int]) -> tuple[Pictur
     factor = _FINE * max(1.0, PANEL_PX / max(height, width))
     canvas = Image.fromarray(image).resize((round(width * factor), round(height * factor)), Image.Resampling.NEAREST)
     draw, stroke = ImageDraw.Draw(canvas), 3 * _FINE
-    cells = "pixels" if level.cell_px == 1 else f"cells of {level.cell_px} px"
+    cells = f"cells of {level.cell_px} px"
     source = tuple(level.sources[:, point[0], point[1]].tolist())
     _square(draw, point, level.cell_px, factor, _TO, stroke)
     if source == tuple(point):
-        words = "no single place: several are equally alike, or none is known"
+        words = ": no single place, several are equally alike or none is known"
     else:
         _square(draw, source, level.cell_px, factor, _FROM, stroke)
         start, end = (np.array([place[1] + 0.5, place[0] + 0.5]) * factor for place in (source, point))
         _arrow(draw, start, end, stroke)
-        words = f"from line {source[0]}, column {source[1]}"
+        words = ""
     size = canvas.width // _FINE, canvas.height // _FINE
-    return np.array(canvas.resize(size, Image.Resampling.BOX)), f"Level {level.scale}, {cells}: {words}"
+    return np.array(canvas.resize(size, Image.Resampling.BOX)), f"Level {level.scale}, {cells}{words}"
 
 
 def _square(

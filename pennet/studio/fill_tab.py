@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from pennet.errors import UserError
-from pennet.photos.photo import Photo
 from pennet.photos.writing import write_photo
 from pennet.studio.kept_files import new_folder
 from pennet.studio.limits import Limits
 from pennet.studio.messages import told
 from pennet.studio.models import Models
-from pennet.studio.uploads import Job, read_job, read_upload, shown
+from pennet.studio.uploads import SHADE, Job, read_job, read_mask, read_upload, shaded, shown
 
 EXAMPLES = [Path(__file__).parent / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
-PAINT = "#f0508c"
-"""What holes are painted in: seldom a photo's own colour."""
+PAINT = "#{:02x}{:02x}{:02x}".format(*SHADE)
 FILE_TYPES = ["image", ".tif", ".tiff", ".avif", ".heic", ".jfif"]
 FORGOTTEN_AFTER_SECONDS = 3600
 """Of what a visitor asked for, once the page was closed."""
@@ -53,18 +50,22 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
     with gr.Row(elem_id="results"):
         panels = [_panel(name) for name in models.names]
 
-    def choose_example(number: int) -> list[Any]:
-        path = EXAMPLES[number]
-        return [path.as_posix(), *_opened(path, read_upload(path, limits))]
-
-    def paint_example(number: int) -> dict[str, Any]:  # later: a layer is placed on the canvas of the photo before it
-        path = EXAMPLES[number]
-        with Image.open(path.with_name(f"{path.stem}_hole.png")) as hole:
-            return _edited(read_upload(path, limits), hole)
-
-    def open_photo(path: str) -> list[Any]:
+    def see(path: str | None, mask_path: str | None, invert: bool, resize: bool) -> list[Any]:
+        if path is None:
+            return [gr.Markdown(visible=False), None]
         with told():
-            return _opened(Path(path), read_upload(Path(path), limits))
+            read = read_upload(Path(path), limits)
+            height, width = read.pixels.shape[:2]
+            words, picture = read.words, shown(read.pixels)
+            if mask_path is not None:
+                hole = read_mask(Path(mask_path), height, width, invert, resize)
+                words, picture = (*words, *hole.words), shaded(read.pixels, hole.mask)
+            about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words]))
+        return [gr.Markdown(about, visible=True), {"background": picture, "layers": [], "composite": None}]
+
+    def choose_example(number: int) -> list[Any]:
+        photo_path, mask_path = (f"{EXAMPLES[number].with_suffix('')}{end}" for end in (".jpg", "_hole.png"))
+        return [photo_path, mask_path, False, *see(photo_path, mask_path, False, False)]
 
     def prepare(path: str | None, value: Any, mask: str | None, invert: bool, resize: bool, names: list[str]) -> list[Any]:
         with told():
@@ -73,16 +74,18 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
             if not names:
                 raise UserError("no model: choose at least one")
             asked = read_job(Path(path), value, Path(mask) if mask else None, invert, resize, limits)
-        words = [f"Hole: {asked.hole_ratio:.1%} of the photo.", *asked.words]
+        words = html.escape("; ".join([f"Hole: {asked.hole_ratio:.1%} of the photo", *asked.words]))
         showing = [gr.Column(visible=name in names) for name in models.names]
-        return [asked, " ".join(words), *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
+        return [asked, words, *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
 
-    # `upload` and not `change`: an example brings its own hole.
-    photo.upload(open_photo, photo, [about, editor], show_progress="minimal", api_visibility="private")
-    photo.clear(lambda: (gr.Markdown(visible=False), None), None, [about, editor], api_visibility="private")
+    seen = {"inputs": [photo, mask, invert, resize], "outputs": [about, editor], "api_visibility": "private"}
+    new = photo.upload(lambda: None, None, mask, api_visibility="private")  # a mask is of one photo
+    new.then(see, show_progress="minimal", **seen)
+    for changed in (photo.clear, mask.upload, mask.clear, invert.input, resize.input):
+        changed(see, show_progress="minimal", **seen)
     examples.click(
-        choose_example, examples, [photo, about, editor], show_progress="hidden", api_visibility="private"
-    ).success(paint_example, examples, editor, show_progress="hidden", api_visibility="private")
+        choose_example, examples, [photo, mask, invert, about, editor], show_progress="hidden", api_visibility="private"
+    )
     columns, sliders, downloads, notes = zip(*panels, strict=True)
     prepared = run.click(
         prepare,
@@ -104,22 +107,6 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
     return job
 
 
-def _opened(path: Path, photo: Photo) -> list[Any]:
-    """What is said of a photo, and the editor with it."""
-    height, width = photo.pixels.shape[:2]
-    facts = f"{path.name}: {width} × {height} px. {' '.join(photo.words)}"
-    return [gr.Markdown(html.escape(facts), visible=True), _edited(photo)]
-
-
-def _edited(photo: Photo, hole: Image.Image | None = None) -> dict[str, Any]:
-    """The editor's value: a photo, a hole painted on it if there is one."""
-    picture = Image.fromarray(shown(photo.pixels))
-    layer = Image.new("RGBA", picture.size)
-    if hole is not None:
-        layer.paste(PAINT, mask=hole.convert("L").resize(picture.size, Image.Resampling.NEAREST))
-    return {"background": picture, "layers": [layer] if hole else [], "composite": None}
-
-
 def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
     """What fills a job's hole with one model."""
 
@@ -133,9 +120,13 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
             suffix = job.photo.suffix or ".png"
             written = new_folder() / f"{job.photo.stem}-{Path(name).name}{suffix}"
             words = [*filled.plan.words, *write_photo(written, photo, filled.image)]
-        facts = f"**{filled.seconds:.2f} s**, hole {job.hole_ratio:.1%}, strategy {filled.plan.strategy}. {' '.join(words)}"
+        facts = [f"{filled.seconds:.2f} s", f"hole {job.hole_ratio:.1%}", f"strategy {filled.plan.strategy}", *words]
         before_after = shown(photo.pixels), shown(filled.image)
-        return [before_after, gr.DownloadButton(f"Download {suffix[1:].upper()}", written, visible=True), facts]
+        return [
+            before_after,
+            gr.DownloadButton(f"Download {suffix[1:].upper()}", written, visible=True),
+            html.escape("; ".join(facts)),
+        ]
 
     return fill
 

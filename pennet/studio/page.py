@@ -14,8 +14,9 @@ from pennet.studio.sources_tab import sources_tab
 
 TITLE = "PEN-Net Studio"
 CSS = """
-.gradio-container { max-width: 1320px !important; margin: 0 auto !important; }
-.wide table { display: block; max-width: 100%; width: max-content; overflow-x: auto; white-space: nowrap; font-size: 0.85em; }
+.gradio-container { width: 100% !important; max-width: 1320px !important; margin: 0 auto !important; }
+.wide table { display: block; width: max-content; max-width: 100%; overflow-x: auto; white-space: nowrap; font-size: 0.85em }
+.level { max-width: 480px; }
 @media (min-width: 900px) {
   #work { display: grid; grid-template: "photo hole" auto "models hole" 1fr / minmax(300px, 2fr) 5fr; align-items: start; }
   #photo-part { grid-area: photo; }
@@ -41,12 +42,12 @@ def build_page(models: Models, limits: Limits, comparison: Path | None) -> gr.Bl
     age = max(1, round(60 * limits.keep_minutes))
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(max(1, age // SWEEPS_PER_AGE), age)) as page:
         gr.Markdown(f"# {TITLE}\nFills holes in photos. Nothing leaves this server, and nothing stays on it.")
-        with gr.Tab("Fill a hole"):
+        with gr.Tab("Fill"):
             job = fill_tab(models, limits)
-        with gr.Tab("Where it was copied from") as sources:
+        with gr.Tab("Sources") as sources:
             parts, show = sources_tab(models, limits, job)
         sources.select(show, job, parts, show_progress="hidden", api_visibility="private")
-        with gr.Tab("Comparison of methods") as compared:
+        with gr.Tab("Comparison") as compared:
             tables, read = comparison_tab(comparison)
         compared.select(read, None, tables, show_progress="hidden", api_visibility="private")
     return page.queue(max_size=MAX_WAITING, api_open=False)

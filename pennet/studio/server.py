@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SECONDS_TO_END = 2
 """That open connections are given: a page that is open in a browser never hangs up by itself."""
 POLICY = (
-    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline';"
-    " connect-src 'self' data: blob:; frame-ancestors 'self'"
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:;"
+    " style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:; frame-ancestors 'self'"
 )
 """What a browser may load and call: this server alone."""
 

@@ -11,13 +11,19 @@ from PIL import Image
 
 from pennet.errors import UserError
 from pennet.images import Picture
-from pennet.photos.holes import read_hole
+from pennet.photos.holes import Hole, read_hole
 from pennet.photos.photo import Photo, Pixels
 from pennet.photos.reading import read_photo
 from pennet.studio.limits import Limits
 
 SHOWN_PX = 1280
 """Longest side of a picture that is sent to a browser; the file to download has the photo's own size."""
+
+
+BOXES = {"--resize-mask": "“Resize to the photo’s size”", "--invert-mask": "“Invert”"}
+"""What the options of `pennet inpaint` are called on the page."""
+SHADE = np.array([240, 80, 140])
+"""Holes are painted and shown in it: seldom a photo's own colour."""
 
 
 class Job(NamedTuple):
@@ -68,17 +74,28 @@ def read_job(
     height, width = read_upload(photo, limits).pixels.shape[:2]
     hole, words = painted(editor, height, width), ()
     if mask is not None:
-        try:
-            uploaded = read_hole(mask, height, width, invert=invert, resize=resize)
-        except (UserError, OSError) as error:
-            message = str(error).replace(str(mask), mask.name).replace("--resize-mask", "the box “Resize”")
-            raise UserError(message) from error
+        uploaded = read_mask(mask, height, width, invert, resize)
         hole, words = hole | uploaded.mask, uploaded.words
     if not hole.any():
         raise UserError("no hole: paint over what is to be filled, or upload a mask")
     if hole.all():
         raise UserError("the hole covers the whole photo: leave something that it can be filled from")
-    return Job(photo, hole, tuple(words))
+    return Job(photo, hole, words)
+
+
+def read_mask(path: Path, height: int, width: int, invert: bool, resize: bool) -> Hole:
+    """Reads an uploaded mask for a photo of a size.
+
+    Raises:
+        UserError: what `read_hole` refuses, in words of the page.
+    """
+    try:
+        return read_hole(path, height, width, invert=invert, resize=resize)
+    except (UserError, OSError) as error:
+        message = str(error).replace(str(path), path.name)
+        for option, box in BOXES.items():
+            message = message.replace(option, box)
+        raise UserError(message) from error
 
 
 def painted(editor: dict[str, Any] | None, height: int, width: int) -> NDArray[np.uint8]:
@@ -97,6 +114,13 @@ def shown(pixels: Pixels) -> Picture:
     picture = Image.fromarray(pixels.astype(np.uint8))
     picture.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BOX)
     return np.array(picture)
+
+
+def shaded(pixels: Pixels, mask: NDArray[np.uint8]) -> Picture:
+    """`shown`, with a hole (H, W) in {0, 1} in colour."""
+    picture = shown(pixels)
+    hole = Image.fromarray(mask * np.uint8(255)).resize(picture.shape[1::-1], Image.Resampling.NEAREST)
+    return np.where(np.array(hole)[..., None] > 0, (0.4 * picture + 0.6 * SHADE).astype(np.uint8), picture)
 
 
 def _check_size(path: Path, limits: Limits) -> None:
