@@ -20,6 +20,7 @@ from pennet.studio.uploads import SHADE, Job, read_job, read_mask, read_upload, 
 EXAMPLES = [Path(__file__).parent / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
 PAINT = "#{:02x}{:02x}{:02x}".format(*SHADE)
 FILE_TYPES = ["image", ".tif", ".tiff", ".avif", ".heic", ".jfif"]
+HINT = "Paint over what is to be filled, or upload a mask."
 FORGOTTEN_AFTER_SECONDS = 3600
 """Of what a visitor asked for, once the page was closed."""
 
@@ -33,13 +34,13 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
     job = gr.State(None, time_to_live=FORGOTTEN_AFTER_SECONDS)
     with gr.Row(elem_id="work"):  # page.CSS says where its columns stand; on a phone they follow each other
         with gr.Column(elem_id="photo-part"):
-            photo = gr.File(label="1  Photo", file_types=FILE_TYPES, height=110, elem_id="photo")
+            photo = gr.File(label="1  Photo", file_types=FILE_TYPES, height=140, elem_id="photo")
             examples = _examples()
         with gr.Column(elem_id="hole-part"):
             editor = _editor()
-            about = gr.Markdown(elem_id="about", visible=False)
+            about = gr.Markdown(HINT, elem_id="about")
             with gr.Accordion("… or upload a mask", open=False, elem_id="mask-part"):
-                mask = gr.File(label="Mask: white is filled", file_types=FILE_TYPES, height=110, elem_id="mask")
+                mask = gr.File(label="Mask: white is filled", file_types=FILE_TYPES, height=140, elem_id="mask")
                 with gr.Row():
                     invert = gr.Checkbox(label="Invert: black is filled", min_width=140)
                     resize = gr.Checkbox(label="Resize to the photo’s size", min_width=140)
@@ -52,7 +53,7 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
 
     def see(path: str | None, mask_path: str | None, invert: bool, resize: bool) -> list[Any]:
         if path is None:
-            return [gr.Markdown(visible=False), None]
+            return [HINT, None]
         with told():
             read = read_upload(Path(path), limits)
             height, width = read.pixels.shape[:2]
@@ -60,8 +61,8 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
             if mask_path is not None:
                 hole = read_mask(Path(mask_path), height, width, invert, resize)
                 words, picture = (*words, *hole.words), shaded(read.pixels, hole.mask)
-            about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words]))
-        return [gr.Markdown(about, visible=True), {"background": picture, "layers": [], "composite": None}]
+            about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words])) + f". {HINT}"
+        return [about, {"background": picture, "layers": [], "composite": None}]
 
     def choose_example(number: int) -> list[Any]:
         photo_path, mask_path = (f"{EXAMPLES[number].with_suffix('')}{end}" for end in (".jpg", "_hole.png"))
@@ -74,7 +75,7 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
             if not names:
                 raise UserError("no model: choose at least one")
             asked = read_job(Path(path), value, Path(mask) if mask else None, invert, resize, limits)
-        words = html.escape("; ".join([f"Hole: {asked.hole_ratio:.1%} of the photo", *asked.words]))
+        words = f"Hole: {_percent(asked)} of the photo."
         showing = [gr.Column(visible=name in names) for name in models.names]
         return [asked, words, *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
 
@@ -120,7 +121,7 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
             suffix = job.photo.suffix or ".png"
             written = new_folder() / f"{job.photo.stem}-{Path(name).name}{suffix}"
             words = [*filled.plan.words, *write_photo(written, photo, filled.image)]
-        facts = [f"{filled.seconds:.2f} s", f"hole {job.hole_ratio:.1%}", f"strategy {filled.plan.strategy}", *words]
+        facts = [f"{filled.seconds:.2f} s", f"hole {_percent(job)}", f"strategy {filled.plan.strategy}", *words]
         before_after = shown(photo.pixels), shown(filled.image)
         return [
             before_after,
@@ -129,6 +130,10 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
         ]
 
     return fill
+
+
+def _percent(job: Job) -> str:
+    return f"{100 * job.mask.mean():.1f} %"
 
 
 def _examples() -> gr.Dataset:
@@ -141,7 +146,7 @@ def _examples() -> gr.Dataset:
 
 def _editor() -> gr.ImageEditor:
     return gr.ImageEditor(
-        label="2  Paint over what is to be filled",
+        label="2  Hole",
         type="pil",
         format="png",
         sources=(),
@@ -149,7 +154,7 @@ def _editor() -> gr.ImageEditor:
         layers=False,
         brush=gr.Brush(default_size=24, colors=[PAINT], color_mode="fixed"),
         eraser=gr.Eraser(default_size=24),
-        height=520,
+        height="min(520px, 90vw)",
         buttons=["fullscreen"],
         placeholder="Choose a photo first",
         elem_id="editor",

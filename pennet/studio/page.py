@@ -15,7 +15,8 @@ from pennet.studio.sources_tab import sources_tab
 TITLE = "PEN-Net Studio"
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1320px !important; margin: 0 auto !important; }
-.wide table { display: block; width: max-content; max-width: 100%; overflow-x: auto; white-space: nowrap; font-size: 0.85em }
+.wide table { display: block; width: max-content; max-width: 100%; overflow-x: auto; border: 0 !important; }
+.wide td, .wide th { white-space: nowrap; font-size: 0.85em; }
 .level { max-width: 480px; }
 @media (min-width: 900px) {
   #work { display: grid; grid-template: "photo hole" auto "models hole" 1fr / minmax(300px, 2fr) 5fr; align-items: start; }

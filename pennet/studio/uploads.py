@@ -32,12 +32,6 @@ class Job(NamedTuple):
     photo: Path
     mask: NDArray[np.uint8]
     """(H, W) in {0, 1}, 1 = hole."""
-    words: tuple[str, ...]
-    """What the visitor should know of it."""
-
-    @property
-    def hole_ratio(self) -> float:
-        return float(self.mask.mean())
 
 
 def read_upload(path: Path, limits: Limits) -> Photo:
@@ -72,15 +66,14 @@ def read_job(
         UserError: a photo that `read_upload` refuses, a mask that `read_hole` refuses, no hole, or nothing known.
     """
     height, width = read_upload(photo, limits).pixels.shape[:2]
-    hole, words = painted(editor, height, width), ()
+    hole = painted(editor, height, width)
     if mask is not None:
-        uploaded = read_mask(mask, height, width, invert, resize)
-        hole, words = hole | uploaded.mask, uploaded.words
+        hole |= read_mask(mask, height, width, invert, resize).mask
     if not hole.any():
         raise UserError("no hole: paint over what is to be filled, or upload a mask")
     if hole.all():
         raise UserError("the hole covers the whole photo: leave something that it can be filled from")
-    return Job(photo, hole, words)
+    return Job(photo, hole)
 
 
 def read_mask(path: Path, height: int, width: int, invert: bool, resize: bool) -> Hole:
