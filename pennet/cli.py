@@ -50,4 +50,4 @@ def options(
 
 
 def main() -> None:
-    app()
+    app(prog_name="pennet")  # also as `python -m pennet`: completion is for that name

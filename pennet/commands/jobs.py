@@ -58,15 +58,16 @@ def find_jobs(images: Sequence[str], mask: str, output: str | None = None, overw
         UserError: nothing to fill, no such mask, or one file for several results.
     """
     photos, words = _files(images, "photo")
-    photos, left = _without_results_and_masks(photos, mask)
-    words += left
+    photos, results = _told_apart(photos, mask)
+    if results:
+        words.append(f"left out, because they are results of an earlier time: {a_few(map(shown, sorted(results)))}")
     if not photos:
         raise UserError(f"{', '.join(images)}: no photos ({', '.join(SUFFIXES)}){'; ' * bool(words)}{'; '.join(words)}")
     folder = _output_folder(output, len(photos))
     found: list[Job] = []
     masks = None
     if mask != ALPHA and not Path(mask).is_file():
-        masks, left = _Masks.find(mask, {file.path for file in photos})
+        masks, left = _Masks.find(mask, {file.path for file in photos} | results)
         words += left
     for photo in photos:
         own, error = None if mask == ALPHA else Path(mask), ""
@@ -79,7 +80,7 @@ def find_jobs(images: Sequence[str], mask: str, output: str | None = None, overw
             error = f"{shown(photo.path)}: no such file, folder or glob"
         found.append(Job(photo.path, own, target, error))
     if masks and (idle := masks.unused({job.mask for job in found})):
-        words.append(f"{len(idle)} masks without a photo: {a_few(map(shown, idle))}")
+        words.append(f"masks without a photo: {a_few(map(shown, idle))}")
     return Jobs(list(_checked(found, overwrite)), words)
 
 
@@ -122,20 +123,17 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _without_results_and_masks(files: list[_File], mask: str) -> tuple[list[_File], list[str]]:
-    """Of several files those that are photos; a single one always is."""
+def _told_apart(files: list[_File], mask: str) -> tuple[list[_File], set[Path]]:
+    """Of several files the photos, and the results of an earlier time; a single file is always a photo."""
     if len(files) == 1:
-        return files, []
+        return files, set()
     paths = [file.path for file in files]
     names = {(path.parent, path.stem) for path in paths}
-    results = {
-        path for path in paths if (path.parent, path.stem.removesuffix(RESULT)) in names and path.stem.endswith(RESULT)
-    }
-    beside = set(masks_beside(paths))
+    named_so = [path for path in paths if path.stem.endswith(RESULT)]
+    results = {path for path in named_so if (path.parent, path.stem.removesuffix(RESULT)) in names}
+    others = results.union(masks_beside(paths))
     own = same_file(Path(mask))
-    kept = [file for file in files if file.path not in results | beside and same_file(file.path) != own]
-    words = [f"{len(results)} results of an earlier time left out: {a_few(map(shown, sorted(results)))}"] * bool(results)
-    return kept, words
+    return [file for file in files if file.path not in others and same_file(file.path) != own], results
 
 
 def _output_folder(output: str | None, num_photos: int) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pennet.data.sources.search import shown
 from pennet.errors import UserError
 
 
@@ -20,6 +19,8 @@ def same_file(path: Path) -> object:
 
 def check_new(path: Path, inputs: Iterable[Path], overwrite: bool) -> None:
     """Raises a UserError if a result would take the place of an input, or, without `overwrite`, of anything."""
+    from pennet.data.sources.search import shown
+
     if same_file(path) in map(same_file, inputs):
         raise UserError(f"{shown(path)}: is an input, and inputs are never overwritten; choose another name for the result")
     if path.exists() and not overwrite:
@@ -28,5 +29,7 @@ def check_new(path: Path, inputs: Iterable[Path], overwrite: bool) -> None:
 
 def check_png(path: Path) -> None:
     """Raises a UserError unless the name is one of a PNG."""
+    from pennet.data.sources.search import shown
+
     if path.suffix.lower() != ".png":
         raise UserError(f"{shown(path)}: the result is a PNG; choose a name that ends in .png")

@@ -112,7 +112,7 @@ def _hole(outcome: Outcome) -> str:
 def _named(outcome: Outcome) -> str:
     """An error that says whose it is."""
     photo, error = shown(outcome.job.photo), outcome.error or ""
-    return error if photo in error else f"{photo}: {error}"
+    return error if error.startswith(photo) else f"{photo}: {error}"
 
 
 def _say(text: str, file: Any) -> None:
