@@ -2,19 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from pennet.photos.photo import Photo, Pixels
+import numpy as np
+
+from pennet.atomic import replacing
+from pennet.errors import UserError
+from pennet.photos import jpeg, plain, png, tiff, traces
+from pennet.photos.photo import Form, Photo, Pixels, Samples, eight_bits, grey_of, turned_back
+from pennet.photos.reading import FORMAT_OF_SUFFIX
+
+_Writer = Callable[[Samples, Form], tuple[bytes, list[str]]]
+_WRITERS: dict[str, _Writer] = {
+    "PNG": png.write,
+    "JPEG": jpeg.write,
+    "TIFF": tiff.write,
+    **{format: partial(plain.write, format=format) for format in ("WEBP", "AVIF", "BMP")},
+}
+_DEEP = ("PNG", "TIFF")
+"""Formats of 16 bits."""
+_WITH_GREY = ("PNG", "JPEG", "TIFF", "BMP", "AVIF")
+_WITHOUT_ALPHA = ("JPEG", "BMP")
+_WITHOUT_EXIF = ("BMP",)
+
+
+def check_writable(path: Path, photo: Photo) -> None:
+    """Whether a photo can be written under a name: to be asked before the hole is filled.
+
+    Raises:
+        UserError: the suffix names no format that photos are written in, or one without transparency, which the photo has.
+    """
+    format = _format(path)
+    if format in _WITHOUT_ALPHA and not _opaque(photo):
+        raise UserError(f"{path}: {photo.path} has transparency, which {format} does not hold; write a PNG, TIFF or WebP")
 
 
 def write_photo(path: Path, photo: Photo, filled: Pixels) -> tuple[str, ...]:
     """Writes, atomically, in the format of the name's suffix, the photo with `filled` in the place of its pixels.
 
+    In the photo's own format the pixels lie as they lay (EXIF says which side is up), and everything that was with them is
+    with them again. In another format they are the right side up, and what it can hold is kept.
+
     Returns:
         What the format could not keep, each a sentence.
 
     Raises:
-        UserError: the suffix names no format that photos are written in.
+        ValueError: `filled` is not of the photo's size and depth.
+        UserError: as `check_writable`.
         OSError: the disk is full or not writable.
     """
-    raise NotImplementedError
+    if filled.shape != photo.pixels.shape or filled.dtype != photo.pixels.dtype:
+        wanted = f"{photo.pixels.shape} {photo.pixels.dtype}"
+        raise ValueError(f"{path}: {filled.shape} {filled.dtype} is no filling of a photo of {wanted}")
+    check_writable(path, photo)
+    format, words = _format(path), []
+    form = photo.form
+    same = form.format == format
+    grey = form.grey and format in _WITH_GREY and (form.bands == 1 or not same)
+    samples: Samples = grey_of(filled)[..., None] if form.grey else filled
+    if form.grey and not grey:
+        samples = np.repeat(samples, 3, axis=2)
+    if photo.alpha is not None and format not in _WITHOUT_ALPHA:
+        if samples.shape[2] == 1 and format not in ("PNG", "TIFF"):
+            samples = np.repeat(samples, 3, axis=2)
+        samples = np.concatenate([samples, photo.alpha[..., None]], axis=2)
+    if samples.dtype == np.uint16 and format not in _DEEP:
+        samples = eight_bits(samples)
+        words.append(f"{format} holds 8 bits: 16 became 8")
+    if same and format not in _WITHOUT_EXIF:
+        samples = turned_back(samples, form.orientation)
+    elif form.orientation != 1:
+        form = replace(form, exif=traces.upright(form.exif))
+    content, more_words = _WRITERS[format](samples, form)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return (*words, *more_words)
+
+
+def _format(path: Path) -> str:
+    format = FORMAT_OF_SUFFIX.get(path.suffix.lower())
+    if format is None:
+        raise UserError(f"{path}: no format that photos are written in; give a name that ends in {_endings()}")
+    return format
+
+
+def _endings() -> str:
+    *first, last = sorted(FORMAT_OF_SUFFIX)
+    return f"{', '.join(first)} or {last}"
+
+
+def _opaque(photo: Photo) -> bool:
+    return photo.alpha is None or int(photo.alpha.min()) == np.iinfo(photo.alpha.dtype).max
