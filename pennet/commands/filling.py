@@ -106,36 +106,18 @@ def fill_photo(job: Job, inpainter: Inpainter, settings: Settings, progress: Pro
 
 def _hole(photo: Photo, mask: Path | None, settings: Settings) -> tuple[NDArray[np.uint8], list[str]]:
     """What is to be filled, (H, W) in {0, 1}, and words about it."""
-    from pennet.photos.holes import dilated, read_hole
+    from pennet.photos.holes import dilated, hole_from_alpha, read_hole
 
     if mask is None:
-        hole, words = _transparent(photo, settings.invert_mask)
+        hole, words = hole_from_alpha(photo)
     else:
         height, width = photo.pixels.shape[:2]
-        read = read_hole(mask, height, width, invert=settings.invert_mask, resize=settings.resize_mask)
-        hole, words = read.mask, list(read.words)
+        hole, words = read_hole(mask, height, width, invert=settings.invert_mask, resize=settings.resize_mask)
     if settings.dilate_px:
         hole = dilated(hole, settings.dilate_px)
         if hole.all():
             raise UserError(f"{shown(photo.path)}: --dilate {settings.dilate_px} leaves no known pixel; choose less")
-    return hole, words
-
-
-def _transparent(photo: Photo, invert: bool) -> tuple[NDArray[np.uint8], list[str]]:
-    """What is not opaque: half-transparent borders, too, or they would stay as a halo around what is filled."""
-    import numpy as np
-
-    name = shown(photo.path)
-    if photo.alpha is None:
-        raise UserError(f"{name}: has no transparent area that could be its hole; give a mask instead of `alpha`")
-    clear = photo.alpha < np.iinfo(photo.alpha.dtype).max
-    soft = float((clear & (photo.alpha > 0)).mean())
-    mask = (clear != invert).astype(np.uint8)
-    if not mask.any() or mask.all():
-        what = "no pixel is" if not clear.any() else "every pixel is"
-        raise UserError(f"{name}: {what} transparent; give a mask instead of `alpha`")
-    words = [f"{100 * soft:.2g} % of its pixels are half transparent and were taken for transparent"] * bool(soft)
-    return mask, words
+    return hole, list(words)
 
 
 def _each_once(words: list[str]) -> tuple[str, ...]:

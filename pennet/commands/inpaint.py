@@ -132,9 +132,7 @@ def inpaint(
             rich_help_panel=HOLES,
         ),
     ] = 0,
-    invert_mask: Annotated[
-        bool, typer.Option("--invert-mask", help="Black (or opaque) is the hole.", rich_help_panel=HOLES)
-    ] = False,
+    invert_mask: Annotated[bool, typer.Option("--invert-mask", help="Black is the hole.", rich_help_panel=HOLES)] = False,
     resize_mask: Annotated[
         bool, typer.Option("--resize-mask", help="Stretch masks of another size over the photo.", rich_help_panel=HOLES)
     ] = False,
@@ -148,6 +146,8 @@ def inpaint(
         raise typer.BadParameter("choose one of --model, --method and --onnx.")
     if sources and (dry_run or strategy not in (None, StrategyChoice.original)):
         raise typer.BadParameter("--sources draws the copies of --strategy original, and is not for a --dry-run.")
+    if invert_mask and mask == "alpha":
+        raise typer.BadParameter("--invert-mask is for masks in files; with alpha what is transparent is the hole.")
     try:
         from pennet.commands.filling import Outcome, Progress, Settings, fill_photo
         from pennet.commands.jobs import find_jobs

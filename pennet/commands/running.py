@@ -82,7 +82,7 @@ def _tell(outcome: Outcome, as_json: bool, bar: tqdm[Any]) -> None:
 
 
 def _line(outcome: Outcome) -> str:
-    return f"{shown(outcome.job.output)}: {_hole(outcome)} filled in {outcome.seconds:.1f} s"
+    return f"{shown(outcome.job.output)}: filled in {outcome.seconds:.1f} s"
 
 
 def _prospect(outcome: Outcome) -> str:
@@ -93,7 +93,7 @@ def _prospect(outcome: Outcome) -> str:
     size = f"{outcome.width} x {outcome.height} px"
     lines = [
         f"{shown(outcome.job.photo)} -> {shown(outcome.job.output)} (nothing is written)",
-        f"  {size}, {_hole(outcome)}; strategy {plan.strategy}, about {memory} of memory",
+        f"  {size}, a hole of {100 * (outcome.hole_ratio or 0):.2g} %; strategy {plan.strategy}, about {memory} of memory",
         *(f"  window {number}: {_window(window)}" for number, window in enumerate(plan.windows, start=1)),
     ]
     return "\n".join(lines)
@@ -102,11 +102,6 @@ def _prospect(outcome: Outcome) -> str:
 def _window(window: Window) -> str:
     place = f"{window.width} x {window.height} px at left {window.left}, top {window.top}"
     return f"{place}, seen at 1/{window.factor} of its size" if window.factor > 1 else f"{place}, seen at its own size"
-
-
-def _hole(outcome: Outcome) -> str:
-    assert outcome.hole_ratio is not None
-    return f"a hole of {100 * outcome.hole_ratio:.2g} %"
 
 
 def _named(outcome: Outcome) -> str:

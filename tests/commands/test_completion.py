@@ -29,7 +29,7 @@ def bash(folder: Path, script: str) -> str:
     if not program.exists():
         program.parent.mkdir()
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pennet.cli import main; main()"
-        program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{code}\" \"$@\"\n")
+        program.write_text(f'#!/bin/sh\nexec \'{sys.executable}\' -c "{code}" "$@"\n')
         program.chmod(0o755)
     env = {"HOME": str(folder), "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
     result = subprocess.run(

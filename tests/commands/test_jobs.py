@@ -150,5 +150,3 @@ def test_what_is_not_there_is_said() -> None:
     touch("empty/a.heic")
     with pytest.raises(UserError, match=r"^empty: no photos \(.*a.heic"):
         find_jobs(["empty"], "m.png")
-
-

@@ -78,7 +78,7 @@ def test_a_colour_that_is_not_there_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("invert", [False, True])
 def test_what_is_painted_on_a_transparent_layer(invert: bool) -> None:
-    alpha = np.where(INSIDE != invert, 255, 0).astype(np.uint8)
+    alpha = np.where(invert != INSIDE, 255, 0).astype(np.uint8)
     Image.fromarray(np.dstack([PHOTO, alpha])).save("layer.png")
     code, said = mask("alpha", "mask.png", "--from", "layer.png", *(["--invert"] if invert else []))
     assert code == 0, said

@@ -37,7 +37,7 @@ def all_but(*names: str, error: Exception):
 def test_a_line_for_every_result_and_words_beside_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(JOBS[:1], lambda job, progress: filled(job, progress, words=("was grey", "had no profile"))) == 0
     said = capsys.readouterr()
-    assert said.out == "a_filled.jpg: a hole of 3.1 % filled in 1.5 s\n"
+    assert said.out == "a_filled.jpg: filled in 1.5 s\n"
     assert said.err == "a.jpg: was grey\na.jpg: had no profile\n"
 
 
