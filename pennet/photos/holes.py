@@ -96,14 +96,16 @@ def _white(photo: Photo) -> tuple[NDArray[np.uint8], list[str]]:
     if alpha is not None and int(alpha.min()) < _FULL:
         return _drawn(photo.path, white, alpha)
     if brightest > 1 and int(white.max()) <= _FULL // 2:
-        raise UserError(f"{photo.path}: brightest level {int(white.max())} of 255; holes must be white (above 127)")
+        levels = np.unique(grey)
+        if len(levels) > 2 or levels[0] > 0:
+            most = np.iinfo(grey.dtype).max
+            raise UserError(f"{photo.path}: brightest level {brightest} of {most}; holes must be white (above {most // 2})")
+        return np.where(grey > 0, np.uint8(_FULL), np.uint8(0)), ["two levels, the darker one black: the other one is hole"]
     between = (white >= GREY_LEVELS[0]) & (white <= GREY_LEVELS[1])
     share = float(between.mean())
     if share > MOST_GREY:
-        raise UserError(
-            f"{photo.path}: {share:.0%} of its pixels are neither black nor white, more than {MOST_GREY:.0%}: that is a photo; "
-            "give a mask, white where the hole is"
-        )
+        level = f"{share:.0%} of its pixels are neither black nor white, more than {MOST_GREY:.0%}"
+        raise UserError(f"{photo.path}: {level}: that is a photo; give a mask, white where the hole is")
     if soft := int(((white > 0) & (white < _FULL)).sum()):
         words.append(f"{soft:,} grey pixels: hole where lighter than mid-grey")
     return white, words
@@ -120,7 +122,7 @@ def _drawn(path: Path, white: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tu
     if min(light, dark) > 0.001 and between < MOST_GREY:
         return white * drawn, ["drawn in black and white on a transparent layer: white is hole"]
     if between > MOST_GREY and _many_colours(levels) and drawn.mean() > MOSTLY:
-        raise UserError(f"{path}: a photo with transparency, no mask; to fill where it is transparent, give the word alpha as mask")
+        raise UserError(f"{path}: a photo with transparency, no mask; to fill where it is transparent, use --mask alpha")
     words = ["drawn on a transparent layer: what is drawn is hole, whatever its colour"]
     if soft := int(((alpha > 0) & (alpha < _FULL)).sum()):
         words.append(f"{soft:,} half transparent pixels: hole where more than half is opaque")
@@ -133,20 +135,19 @@ def _many_colours(levels: Samples) -> bool:
 
 
 def _resized(white: NDArray[np.uint8], height: int, width: int, path: Path, wanted: bool) -> tuple[NDArray[np.uint8], str]:
-    own = f"{white.shape[1]} x {white.shape[0]}"
+    own, needed = f"{white.shape[1]} x {white.shape[0]}", f"{width} x {height}"
     if not wanted:
-        raise UserError(
-            f"{path}: {own} px, but the photo has {width} x {height} px; give a mask of its size, or --resize-mask"
-        )
+        raise UserError(f"{path}: {own} px, but the photo has {needed} px; give a mask of its size, or use --resize-mask")
     if abs(white.shape[1] * height / (white.shape[0] * width) - 1) > OTHER_SHAPE:
         raise UserError(
-            f"{path}: {own} px is of another shape than {width} x {height} px: resized, it would not fit; cut it"
+            f"{path}: {own} px, of another shape than the photo's {needed} px: resized, it would not fit; cut it"
         )
-    # smaller: any pixel that is hole by half or more; larger: smooth edges instead of stairs
-    filter_ = Image.Resampling.BOX if white.shape[0] > height else Image.Resampling.BILINEAR
-    hard = np.where(white > _FULL // 2, np.uint8(_FULL), np.uint8(0))
-    resized = np.array(Image.fromarray(hard).resize((width, height), filter_))
-    return resized, f"resized from {own} to {width} x {height} px"
+    hard = Image.fromarray(np.where(white > _FULL // 2, np.uint8(_FULL), np.uint8(0)))
+    if white.shape[0] > height:  # whatever has some hole in it: thin scratches are not lost
+        resized = np.where(np.array(hard.resize((width, height), Image.Resampling.BOX)) > 0, np.uint8(_FULL), np.uint8(0))
+    else:  # smooth edges instead of stairs
+        resized = np.array(hard.resize((width, height), Image.Resampling.BILINEAR))
+    return resized, f"resized from {own} to {needed} px"
 
 
 def _checked(mask: NDArray[np.uint8], words: list[str], path: Path, inverted: bool) -> Hole:
@@ -157,8 +158,8 @@ def _checked(mask: NDArray[np.uint8], words: list[str], path: Path, inverted: bo
     words.append(_said(mask))
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
     if mask.mean() > MOSTLY and border.mean() > MOSTLY:
-        colour = "black" if not inverted else "white"
-        words.append(f"most of the photo and of its border would be filled: if {colour} is the hole, use --invert-mask")
+        remedy = "if white is the hole, leave out --invert-mask" if inverted else "if black is the hole, use --invert-mask"
+        words.append(f"most of the photo and of its border would be filled: {remedy}")
     return Hole(mask, tuple(words))
 
 

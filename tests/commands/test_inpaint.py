@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,7 +189,7 @@ def test_a_dry_run_writes_nothing(photo: np.ndarray) -> None:
         (["--method", "photoshop"], "none of mean, telea"),
         (["--strategy", "best"], "best"),
         (["--sources", "s.png", "--strategy", "crop"], "--strategy original"),
-        (["--dilate", "-1"], "-1"),
+        (["--dilate", "-1"], "--dilate"),
     ],
 )
 def test_wrong_use_ends_with_2(photo: np.ndarray, arguments: list[str], why: str) -> None:
