@@ -222,10 +222,13 @@ def test_the_model_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     folder()
     loaded = []
-    original = inpainter.Inpainter.__init__
-    monkeypatch.setattr(
-        inpainter.Inpainter, "__init__", lambda self, *a, **k: (loaded.append(a), original(self, *a, **k))[1]
-    )
+
+    class Counted(inpainter.Inpainter):
+        def __init__(self, *arguments: Any):
+            loaded.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(inpainter, "Inpainter", Counted)
     assert inpaint("photos", "masks")[0] == 1
     assert len(loaded) == 1
 
