@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pennet.cli import app
 from pennet.generator_files import save_generator
 from pennet.methods import build_generator
-from tests.configs import small_recipe
+from tests.configs import COPYING, small_recipe
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs/photos.md").read_text()
@@ -24,7 +24,7 @@ RUN_ELSEWHERE = {
     "pennet data init mine photos --write params.yaml --size-px 64",  # tests/e2e/test_readme.py, this and the next one
     "make demo",
 }
-WIDTH, HEIGHT = 360, 270
+WIDTH, HEIGHT = 328, 248
 
 
 def photo(seed: int = 0) -> Image.Image:
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         photo(number).save(f"holiday/day 1/IMG ({number}).JPG", quality=92)
         photo(number).save(f"scans/{number}.jpg", quality=92)
         mask.save(f"scans_masks/{number}{'_mask' * number}.png")
-    recipe = small_recipe(softmax_scale=30.0)
+    recipe = small_recipe(**COPYING)
     save_generator(build_generator(recipe), recipe, tmp_path / "models/mine/pennet/seed-2019")
     return tmp_path
 
