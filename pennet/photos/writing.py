@@ -74,8 +74,9 @@ def write_photo(path: Path, photo: Photo, filled: Pixels) -> tuple[str, ...]:
         words.append(f"{format} holds 8 bits: 16 became 8")
     if same and format not in _WITHOUT_EXIF:
         samples = turned_back(samples, form.orientation)
-    elif form.orientation != 1:
-        form = replace(form, exif=traces.upright(form.exif))
+    elif not same:
+        form, lost = _for_another(form)
+        words += lost
     content, more_words = _WRITERS[format](samples, form)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -92,6 +93,15 @@ def _format(path: Path) -> str:
 def _endings() -> str:
     *first, last = sorted(FORMAT_OF_SUFFIX)
     return f"{', '.join(first)} or {last}"
+
+
+def _for_another(form: Form) -> tuple[Form, list[str]]:
+    """What another format is given of a form, and what is lost."""
+    exif = tiff.exif_of(form) if form.format == "TIFF" else form.exif
+    notes = {"JPEG": lambda kind: kind != b"\xe0", "PNG": lambda kind: kind in (b"tEXt", b"zTXt", b"iTXt")}
+    lost = [kind for kind, _ in form.parts if notes[form.format](kind)]
+    words = [f"comments and captions of the {form.format} are left out"] if lost else []
+    return replace(form, exif=traces.upright(exif) if form.orientation != 1 else exif), words
 
 
 def _opaque(photo: Photo) -> bool:
