@@ -95,7 +95,7 @@ def fill_photo(job: Job, inpainter: Inpainter, settings: Settings, progress: Pro
     if settings.dry_run:
         return outcome
     if settings.sources:
-        check_copies_pixels(inpainter.generator)
+        check_copies_pixels(inpainter.generator)  # type: ignore[arg-type]  # None, of a method, copies none
     filled = inpainter.fill(photo.pixels, mask, settings.strategy, settings.sharpness, settings.feather_px, progress)
     words += write_photo(job.output, photo, filled.image)
     if settings.sources:
