@@ -9,6 +9,9 @@ import typer
 
 COMMANDS = {
     "inpaint": "pennet.commands.inpaint:inpaint",
+    "inpaint-video": "pennet.video.command:inpaint_video",
+    "studio": "pennet.studio.command:studio",
+    "export": "pennet.onnx.command:export",
     "evaluate": "pennet.commands.evaluate:evaluate",
     "pack": "pennet.commands.pack:pack",
 }
