@@ -15,7 +15,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pennet.cli import app
+from pennet.generator_files import save_generator
+from pennet.methods import build_generator
 from tests.commands.photos import HOLE, ICC, SIDE, save_deep_png, save_jpeg, save_mask, texture
+from tests.configs import COPYING, small_recipe
 from tests.project import ROOT
 
 KNOWN = HOLE == 0
@@ -260,3 +263,32 @@ def test_ctrl_c_ends_a_folder_with_130_and_nothing_half_written() -> None:
     assert 2 <= len(written) < 300
     assert all(name.endswith("_filled.jpg") and Image.open(f"out/{name}").load() for name in written)
     assert len(out.splitlines()) == len(written)
+
+
+@pytest.fixture
+def model(here: Path) -> str:
+    """A folder with a small generator that copies pixels, as training leaves it."""
+    recipe = small_recipe(**COPYING)
+    save_generator(build_generator(recipe), recipe, here / "model")
+    return "model"
+
+
+def test_an_exported_model_fills_as_the_model_does(photo: np.ndarray, model: str) -> None:
+    result = CliRunner().invoke(app, ["export", model, "--onnx", "model.onnx"])
+    assert result.exit_code == 0, result.output
+    whole = ["--strategy", "original", "-o"]
+    for chosen in (["--model", model, *whole, "torch.png"], ["--onnx", "model.onnx", *whole, "onnx.png"]):
+        code, _, err = inpaint("photo.png", "mask.png", *chosen, method=None)
+        assert code == 0, err
+    apart = np.abs(pixels("torch.png").astype(int) - pixels("onnx.png").astype(int))
+    assert apart.max() <= 1
+    assert changed(photo, "onnx.png")[HOLE > 0].mean() > 0.9
+
+
+def test_sources_are_drawn_beside_the_result(photo: np.ndarray, model: str) -> None:
+    code, out, err = inpaint("photo.png", "mask.png", "--model", model, "--sources", "s.png", method=None)
+    assert (code, out.startswith("photo_filled.png: filled")) == (0, True), err
+    assert pixels("s.png").shape[1] > 3 * 300
+    code, _, err = inpaint("photo.png", "mask.png", "-o", "b.png", "--model", model, "--sources", "s.png", method=None)
+    assert (code, err) == (1, "pennet: s.png: exists; --overwrite replaces it\n")
+    assert not Path("b.png").exists()
