@@ -98,9 +98,7 @@ def _pyramid(values: Tensor, hole: Tensor, factor: int) -> list[tuple[Tensor, Te
     return scales
 
 
-def _coarser(
-    small: Tensor, hole: Tensor, sources: Tensor | None
-) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+def _coarser(small: Tensor, hole: Tensor, sources: Tensor | None) -> list[tuple[Tensor, Tensor, Tensor | None]]:
     """The small picture and still smaller ones, the smallest first, with the sources that are known of it."""
     scales = [(small, hole, sources)]
     while min(small.shape[-2:]) >= 2 * SMALLEST_SIDE_PX:

@@ -31,7 +31,9 @@ def painted_share(mask: NDArray[np.uint8], feather_px: int) -> NDArray[np.float3
     if not feather_px:
         return share
     squared = squared_distance(mask, feather_px)
-    return np.maximum(share, np.clip(1 - np.sqrt(squared) / (feather_px + 1), 0, 1).astype(np.float32))
+    near = squared <= feather_px**2
+    share[near] = 1 - np.sqrt(squared[near]) / (feather_px + 1)
+    return share
 
 
 def squared_distance(mask: NDArray[np.uint8], reach_px: int) -> NDArray[np.int32]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pennet.inpainter import Inpainter
+from pennet.inpainting.models import REGISTERED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,9 +17,12 @@ NUM_LOADED = 2
 
 
 def loaded(model: str | Path | nn.Module, device: str) -> Inpainter:
-    """The inpainter of a model: one of the last ones, or a new one; also where the model's files have changed since."""
+    """The inpainter of a model: one of the last ones; a new one where its files have changed since, and for an alias, which
+    may have gone to another version."""
     if not isinstance(model, str | Path):
         return Inpainter(model, next(model.parameters()).device if device == "auto" else device)
+    if str(model).startswith(REGISTERED):
+        return Inpainter(model, device)
     return _loaded(model, device, _written(Path(model)))
 
 
