@@ -125,6 +125,15 @@ class Scale:
             total += say
         return copies / total
 
+    def mean_difference(self, sources: Tensor, asked: Tensor) -> float:
+        """How far the patches that are copied are from those that are asked for, (C, H, W): mean over the queries."""
+        values, total = self._flat(asked), 0.0
+        for place in self.queries.split(AT_ONCE):
+            weight = self._query(place)[1]
+            apart = self._patches(self.values, self.channels, sources[place]) - self._patches(values, self.channels, place)
+            total += float((apart.square() * weight).sum())
+        return total / max(1, len(self.queries))
+
     def fill(self, sources: Tensor) -> None:
         """Fills the hole with what the sources show."""
         self.values[self.queries[self.is_hole]] = self.copied(sources)[self.is_hole]
