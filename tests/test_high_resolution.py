@@ -77,7 +77,7 @@ def test_a_pattern_that_comes_again_goes_on_exactly(given: bool) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_a_constant_picture_stays_constant(given: bool) -> None:
     image, mask = torch.full((3, 96, 96), 0.25), square(96, 96, 40, 30, 20)
-    prediction, hole = smooth_prediction(image, mask, 2)
+    prediction, _ = smooth_prediction(image, mask, 2)
     own = torch.stack(torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij"))  # a flat picture names itself
     assert torch.allclose(carry_up(image, mask, prediction, own if given else None), image, atol=1e-5)
 

@@ -37,8 +37,8 @@ def carry_up(
         prediction: (3, h, w) in [-1, 1]: of the picture averaged over cells of f x f pixels; a cell with any hole pixel was
             hole.
         sources: (2, h, w), line and column in pixels of the small picture that each of its pixels was copied from
-            (`pennet.inference.predict_sources`); None for a method that copies no pixels: the likeness of what it predicted to
-            what is known decides.
+            (`pennet.inference.predict_sources`); None for a method that copies no pixels: the likeness of what it predicted
+            to what is known decides.
         sharpness: unused by hard copies.
 
     Returns:
@@ -58,23 +58,24 @@ def carry_up(
     if factor == 1 or not hole.any():
         return torch.where(mask > 0, small[:3], image)
     scale, found = None, None
-    for values, hole in _coarser(small, hole):
-        coarse, scale = scale, Scale(values, hole)
+    for values, cells in _coarser(small, hole):
+        coarse, scale = scale, Scale(values, cells)
         if not scale.can_copy.any():
             scale = None
             continue
-        found = _improved(scale, _carried(coarse, found, scale) if coarse else _all_compared(scale), ROUNDS)
-    if scale and sources is not None:
-        scale, found = _better(scale, found, small, hole, sources)
+        start = _all_compared(scale) if coarse is None or found is None else _carried(coarse, found, scale)
+        found = _improved(scale, start, ROUNDS)
     if scale is None or found is None:
         enlarged = F.interpolate(small[None, :3], scale_factor=factor, mode="bilinear")[0]
         return torch.where(mask > 0, enlarged, image)
-    for left, (values, hole) in reversed(list(enumerate(pyramid))):
+    if sources is not None:
+        scale, found = _better(scale, found, small, hole, sources)
+    for left, (values, cells) in reversed(list(enumerate(pyramid))):
         channels = 3 if left == 0 else len(values)  # at the photo's own size roughness can be seen in the pixels
-        coarse, scale = scale, Scale(values[:channels], hole)
-        found = _carried(coarse, found, scale)
+        coarse, scale = scale, Scale(values[:channels], cells)
         is_dear = left < len(LAST_ROUNDS)
-        found = _improved(scale, found, LAST_ROUNDS[left] if is_dear else ROUNDS, searches=not is_dear)
+        rounds = LAST_ROUNDS[left] if is_dear else ROUNDS
+        found = _improved(scale, _carried(coarse, found, scale), rounds, searches=not is_dear)
     border = with_border(Holed(known[None], (mask > 0)[None]))
     copied = border._replace(values=torch.where(border.hole, scale.with_line(found)[None], known))
     filled = without_seam(Holed(known[None], (mask > 0)[None]), copied).values[0].clamp(-1, 1)
@@ -115,9 +116,9 @@ def _carried(coarse: Scale, sources: Tensor, fine: Scale) -> Tensor:
     line, column = fine.line_and_column(fine.queries)
     source_line, source_column = coarse.line_and_column(sources[coarse.place(line // 2, column // 2)])
     moved = fine.allowed(line + 2 * (source_line - line // 2), column + 2 * (source_column - column // 2))
-    # At the edge of what is known the patch of a cell may be known and that of its pixels not: the nearest to it that is.
+    # A patch that is wholly known holds those of its pixels at the finer scale: all of `moved` may be copied.
     places = torch.arange(len(fine.is_query), device=line.device)
-    places[fine.queries] = torch.where(moved >= 0, moved, fine.can_copy.nonzero()[0, 0])
+    places[fine.queries] = moved
     fine.fill(places)
     return places
 
