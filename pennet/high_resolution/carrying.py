@@ -37,8 +37,8 @@ def carry_up(
         prediction: (3, h, w) in [-1, 1]: of the picture averaged over cells of f x f pixels; a cell with any hole pixel was
             hole.
         sources: (2, h, w), line and column in pixels of the small picture that each of its pixels was copied from
-            (`pennet.inference.predict_sources`); None for a method that copies no pixels: the likeness of what it predicted to
-            what is known decides.
+            (`pennet.inference.predict_sources`); None for a method that copies no pixels: the likeness of what it predicted
+            to what is known decides.
         sharpness: unused by hard copies.
 
     Returns:
@@ -58,22 +58,24 @@ def carry_up(
     if factor == 1 or not hole.any():
         return torch.where(mask > 0, small[:3], image)
     scale, found = None, None
-    for values, hole, given in _coarser(small, hole, sources):
-        coarse, scale = scale, Scale(values, hole)
+    for values, cells in _coarser(small, hole):
+        coarse, scale = scale, Scale(values, cells)
         if not scale.can_copy.any():
             scale = None
             continue
-        found = _carried(coarse, found, scale) if coarse else None
-        found = _improved(scale, found, ROUNDS, given)
+        start = _all_compared(scale) if coarse is None or found is None else _carried(coarse, found, scale)
+        found = _improved(scale, start, ROUNDS)
     if scale is None or found is None:
         enlarged = F.interpolate(small[None, :3], scale_factor=factor, mode="bilinear")[0]
         return torch.where(mask > 0, enlarged, image)
-    for left, (values, hole) in reversed(list(enumerate(pyramid))):
+    if sources is not None:
+        scale, found = _better(scale, found, small, hole, sources)
+    for left, (values, cells) in reversed(list(enumerate(pyramid))):
         channels = 3 if left == 0 else len(values)  # at the photo's own size roughness can be seen in the pixels
-        coarse, scale = scale, Scale(values[:channels], hole)
-        found = _carried(coarse, found, scale)
+        coarse, scale = scale, Scale(values[:channels], cells)
         is_dear = left < len(LAST_ROUNDS)
-        found = _improved(scale, found, LAST_ROUNDS[left] if is_dear else ROUNDS, searches=not is_dear)
+        rounds = LAST_ROUNDS[left] if is_dear else ROUNDS
+        found = _improved(scale, _carried(coarse, found, scale), rounds, searches=not is_dear)
     border = with_border(Holed(known[None], (mask > 0)[None]))
     copied = border._replace(values=torch.where(border.hole, scale.with_line(found)[None], known))
     filled = without_seam(Holed(known[None], (mask > 0)[None]), copied).values[0].clamp(-1, 1)
@@ -98,14 +100,14 @@ def _pyramid(values: Tensor, hole: Tensor, factor: int) -> list[tuple[Tensor, Te
     return scales
 
 
-def _coarser(small: Tensor, hole: Tensor, sources: Tensor | None) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-    """The small picture and still smaller ones, the smallest first, with the sources that are known of it."""
-    scales = [(small, hole, sources)]
+def _coarser(small: Tensor, hole: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The small picture and still smaller ones, the smallest first, and their holes."""
+    scales = [(small, hole)]
     while min(small.shape[-2:]) >= 2 * SMALLEST_SIDE_PX:
         odd = (0, small.shape[-1] % 2, 0, small.shape[-2] % 2)
         small = F.avg_pool2d(F.pad(small[None], odd, mode="replicate")[0], 2)
         hole = F.max_pool2d(F.pad(hole.float(), odd, value=1.0), 2) > 0
-        scales.append((small, hole, None))
+        scales.append((small, hole))
     return scales[::-1]
 
 
@@ -114,23 +116,49 @@ def _carried(coarse: Scale, sources: Tensor, fine: Scale) -> Tensor:
     line, column = fine.line_and_column(fine.queries)
     source_line, source_column = coarse.line_and_column(sources[coarse.place(line // 2, column // 2)])
     moved = fine.allowed(line + 2 * (source_line - line // 2), column + 2 * (source_column - column // 2))
-    # At the edge of what is known the patch of a cell may be known and that of its pixels not: the nearest to it that is.
+    # A patch that is wholly known holds those of its pixels at the finer scale: all of `moved` may be copied.
     places = torch.arange(len(fine.is_query), device=line.device)
-    places[fine.queries] = torch.where(moved >= 0, moved, fine.can_copy.nonzero()[0, 0])
+    places[fine.queries] = moved
     fine.fill(places)
     return places
 
 
-def _improved(
-    scale: Scale, sources: Tensor | None, rounds: int, given: Tensor | None = None, searches: bool = True
-) -> Tensor:
+def _all_compared(scale: Scale) -> Tensor:
+    """The places most alike to what the hole shows now: (N,), of every place."""
+    places = torch.arange(len(scale.is_query), device=scale.queries.device)
+    places[scale.queries] = scale.most_alike(scale.queries)
+    return places
+
+
+def _better(scale: Scale, found: Tensor, small: Tensor, hole: Tensor, named: Tensor) -> tuple[Scale, Tensor]:
+    """What was found from the coarser scales, or what the network named, if that fits better.
+
+    Fitting is to be alike in colour to the filled picture, and as rough as what surrounds the hole.
+
+    Args:
+        scale, found: the network's scale, filled, and its sources.
+        small: (C, h, w), with the network's prediction in the hole, and the guess of how rough it is.
+        hole: (1, h, w), bool.
+        named: (2, h, w), the network's sources.
+    """
+    own = Scale(small, hole)
+    places = _all_compared(own)
+    line, column = own.line_and_column(own.queries)
+    known = own.allowed(*named.long()[:, line, column])
+    places[own.queries] = torch.where(known >= 0, known, places[own.queries])
+    own.fill(places)
+    places = _improved(own, places, ROUNDS, searches=False)
+    ways = [(scale, found), (own, places)]
+    return min(ways, key=lambda way: way[0].mean_difference(way[1], torch.cat([way[0].picture[:3], small[3:]])))
+
+
+def _improved(scale: Scale, sources: Tensor, rounds: int, searches: bool = True) -> Tensor:
     """Searches sources that are more alike, and fills the hole with them, again and again.
 
     Args:
         scale: whose hole is filled; what is in it now is what sources are compared with.
-        sources: (N,), of every place; None: there are none yet.
+        sources: (N,), of every place.
         rounds: how often.
-        given: (2, H, W), sources to try besides.
         searches: tries far sources too, not only those of neighbours.
 
     Returns:
@@ -138,25 +166,19 @@ def _improved(
     """
     queries = scale.queries
     compares_all = len(queries) * int(scale.can_copy.sum()) <= MAX_COMPARED
-    if sources is None:
-        sources = torch.arange(len(scale.is_query), device=queries.device)
-        sources[queries] = scale.most_alike(queries)
-    line, column = scale.line_and_column(queries)
-    more: list[Tensor] = []
-    given_there = [] if given is None else [scale.allowed(*given.long()[:, line, column])]
     generator = torch.Generator().manual_seed(0)
     for done in range(rounds):
         own = sources[queries]
         beside = [queries + d for d in scale.neighbours]
         spread = [torch.where(scale.is_query[p], sources[p] - (p - queries), -1) for p in beside]
+        far: list[Tensor] = []
         if searches:
-            more = given_there + (_random(scale, own, generator) if not compares_all else [scale.most_alike(queries)])
+            far = [scale.most_alike(queries)] if compares_all else _random(scale, own, generator)
         if searches or not done:
-            more = more + [own + dy * scale.stride + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+            far += [own + dy * scale.stride + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
         sources = sources.clone()
-        sources[queries] = scale.best(sources, [*spread, *more])
+        sources[queries] = scale.best(sources, [*spread, *far])
         scale.fill(sources)
-        more = []
     return sources
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -124,6 +124,15 @@ class Scale:
             copies = copies + say * self.values.index_select(0, sources[voter] - step)
             total += say
         return copies / total
+
+    def mean_difference(self, sources: Tensor, asked: Tensor) -> float:
+        """How far the patches that are copied are from those that are asked for, (C, H, W): mean over the queries."""
+        values, total = self._flat(asked), 0.0
+        for place in self.queries.split(AT_ONCE):
+            weight = self._query(place)[1]
+            apart = self._patches(self.values, self.channels, sources[place]) - self._patches(values, self.channels, place)
+            total += float((apart.square() * weight).sum())
+        return total / max(1, len(self.queries))
 
     def fill(self, sources: Tensor) -> None:
         """Fills the hole with what the sources show."""
