@@ -9,7 +9,7 @@ take out. What was in the hole is known.
 Printed are the means of each method for each size and hole, and by how much the generator's values are above or below the
 others', paired: a photo is one sample, its sizes and holes averaged, as those of one photo are no evidence of their own.
 Of an archive, data/embedded/photos-256.zip, the validation pictures are taken: choices are made on them, not on the test's.
-`--model` takes another trained generator, `--sharpness` another temperature; `--sheet` draws the whole photos.
+`--model` takes another trained generator, `--sharpness` another temperature; `--sheet` draws instead of measuring.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ OURS, CLASSICAL = "default", ("patchmatch", "telea", "mean")
 WEIGHTS = Path(__file__).parents[1] / "pennet/weights/default"
 METRICS = (L1_HOLE, PSNR, LPIPS.of("alex"), SEAM)
 SECONDS = "seconds"
+SHEET_QUALITY = 80
 SIZES = ("128", "256", "whole")
 HOLES = ("square, 1/4", "square, 1/2", "strokes", "things")
 DRAWN = {"strokes": "lama_medium", "things": "objects"}
@@ -183,8 +184,8 @@ def digits(key: str, value: float) -> str:
     return f"{value:.2f}" if key in (PSNR.key, SECONDS) else f"{value:.4f}"
 
 
-def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 384) -> NDArray[np.uint8]:
-    """A row for each case: the hole, each method, the truth; of unlike shapes, so that each row has its own height."""
+def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 288) -> NDArray[np.uint8]:
+    """A row for each case: the photo with its hole, each method in order, the truth. Each row has its photo's shape."""
     from PIL import Image
 
     rows = []
@@ -204,7 +205,7 @@ def main() -> None:
     parser.add_argument("--sharpness", type=float)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES)
     parser.add_argument("--output", type=Path, help="Markdown file")
-    parser.add_argument("--sheet", type=Path, help="JPEG of the whole photos' holes")
+    parser.add_argument("--sheet", type=Path, help="JPEG to draw instead: each whole photo with one hole, the kinds in turn")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     try:
@@ -217,8 +218,10 @@ def main() -> None:
             from PIL import Image
 
             with replacing(arguments.sheet) as temporary:
-                shown = [case for case in made if case.size == "whole" and case.hole in HOLES[1:]]
-                Image.fromarray(sheet(shown, fills)).save(temporary, "JPEG", quality=88)
+                wholes = [case for case in made if case.size == "whole"]
+                shown = [case for n, case in enumerate(wholes) if n % len(HOLES) == (n // len(HOLES)) % len(HOLES)]
+                Image.fromarray(sheet(shown, fills)).save(temporary, "JPEG", quality=SHEET_QUALITY)
+                return
         measures = [Measure(m, m.load(m.variant, torch.device("cpu")) if m.load else None) for m in METRICS]
         table = report(made, measured(fills, made, measures))
         print(table, end="")
