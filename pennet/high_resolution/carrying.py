@@ -1,0 +1,175 @@
+"""The idea of PEN-Net, section 3.2, above the network: what attention found at one scale fills the next finer one, again and
+again, down to the photo's own pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pennet.high_resolution.scale import Scale
+from pennet.high_resolution.texture import roughness
+from pennet.models.attention import Holed
+from pennet.models.seamless import with_border, without_seam
+from pennet.models.smooth import smooth_fill
+
+SMALLEST_SIDE_PX = 40
+"""The search for sources starts at a scale of this side, or of up to twice of it."""
+ROUNDS = 6
+"""Times that sources are searched and the hole is filled, at each scale but the finest ones, the dearest."""
+LAST_ROUNDS = (2, 3)
+"""The same at the photo's own size and at half of it. There sources are carried and spread, and no far ones tried."""
+RANDOM = 6
+"""Random sources that each pixel tries in a round, in ever smaller neighbourhoods of its own."""
+MAX_COMPARED = 2 * 10**7
+"""Pairs of patches of which all are compared: at scales with more, sources spread from neighbour to neighbour."""
+
+
+def carry_up(
+    image: Tensor, mask: Tensor, prediction: Tensor, sources: Tensor | None, sharpness: float | None = None
+) -> Tensor:
+    """Fills the hole of a large picture from a prediction of the same picture made at a smaller size.
+
+    Args:
+        image: (3, H, W) in [-1, 1], H = f h and W = f w with f a power of two; what is in the hole is never seen.
+        mask: (1, H, W) in {0, 1}, 1 = hole.
+        prediction: (3, h, w) in [-1, 1]: of the picture averaged over cells of f x f pixels; a cell with any hole pixel was
+            hole.
+        sources: (2, h, w), line and column in pixels of the small picture that each of its pixels was copied from
+            (`pennet.inference.predict_sources`); None for a method that copies no pixels: the likeness of what it predicted to
+            what is known decides.
+        sharpness: unused by hard copies.
+
+    Returns:
+        (3, H, W) in [-1, 1]: known pixels untouched. The prediction, enlarged, where nothing can be copied: no patch of the
+        small picture is wholly known.
+
+    Raises:
+        ValueError: sizes that do not fit.
+    """
+    factor = _factor(image, prediction)
+    mask = mask.float()
+    known = torch.where(mask > 0, 0.0, image.float())
+    pyramid = _pyramid(torch.cat([known, roughness(known, mask)]), mask > 0, factor)
+    small, hole = pyramid.pop()
+    guess = smooth_fill(small[None, 3:], hole[None].float())[0]
+    small = torch.cat([torch.where(hole, prediction.float(), small[:3]), guess])
+    if factor == 1 or not hole.any():
+        return torch.where(mask > 0, small[:3], image)
+    scale, found = None, None
+    for values, hole, given in _coarser(small, hole, sources):
+        coarse, scale = scale, Scale(values, hole)
+        if not scale.can_copy.any():
+            scale = None
+            continue
+        found = _carried(coarse, found, scale) if coarse else None
+        found = _improved(scale, found, ROUNDS, given)
+    if scale is None or found is None:
+        enlarged = F.interpolate(small[None, :3], scale_factor=factor, mode="bilinear")[0]
+        return torch.where(mask > 0, enlarged, image)
+    for left, (values, hole) in reversed(list(enumerate(pyramid))):
+        channels = 3 if left == 0 else len(values)  # at the photo's own size roughness can be seen in the pixels
+        coarse, scale = scale, Scale(values[:channels], hole)
+        found = _carried(coarse, found, scale)
+        is_dear = left < len(LAST_ROUNDS)
+        found = _improved(scale, found, LAST_ROUNDS[left] if is_dear else ROUNDS, searches=not is_dear)
+    border = with_border(Holed(known[None], (mask > 0)[None]))
+    copied = border._replace(values=torch.where(border.hole, scale.with_line(found)[None], known))
+    filled = without_seam(Holed(known[None], (mask > 0)[None]), copied).values[0].clamp(-1, 1)
+    return torch.where(mask > 0, filled, image)
+
+
+def _factor(image: Tensor, prediction: Tensor) -> int:
+    (height, width), (h, w) = image.shape[-2:], prediction.shape[-2:]
+    factor = height // h if h else 0
+    if factor < 1 or factor & (factor - 1) or (height, width) != (factor * h, factor * w):
+        raise ValueError(f"image of {height}x{width} px: not a power of two times the prediction's {h}x{w}")
+    return factor
+
+
+def _pyramid(values: Tensor, hole: Tensor, factor: int) -> list[tuple[Tensor, Tensor]]:
+    """The picture and its hole, halved again and again: a cell that a hole pixel lies in is hole, others are means."""
+    scales = [(values, hole)]
+    while factor > 1:
+        values, hole = F.avg_pool2d(values, 2), F.max_pool2d(hole.float(), 2) > 0
+        scales.append((values, hole))
+        factor //= 2
+    return scales
+
+
+def _coarser(
+    small: Tensor, hole: Tensor, sources: Tensor | None
+) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+    """The small picture and still smaller ones, the smallest first, with the sources that are known of it."""
+    scales = [(small, hole, sources)]
+    while min(small.shape[-2:]) >= 2 * SMALLEST_SIDE_PX:
+        odd = (0, small.shape[-1] % 2, 0, small.shape[-2] % 2)
+        small = F.avg_pool2d(F.pad(small[None], odd, mode="replicate")[0], 2)
+        hole = F.max_pool2d(F.pad(hole.float(), odd, value=1.0), 2) > 0
+        scales.append((small, hole, None))
+    return scales[::-1]
+
+
+def _carried(coarse: Scale, sources: Tensor, fine: Scale) -> Tensor:
+    """Sources of the next finer scale: as far from each pixel as they were, in pixels twice as small; fills its hole."""
+    line, column = fine.line_and_column(fine.queries)
+    source_line, source_column = coarse.line_and_column(sources[coarse.place(line // 2, column // 2)])
+    moved = fine.allowed(line + 2 * (source_line - line // 2), column + 2 * (source_column - column // 2))
+    # At the edge of what is known the patch of a cell may be known and that of its pixels not: the nearest to it that is.
+    places = torch.arange(len(fine.is_query), device=line.device)
+    places[fine.queries] = torch.where(moved >= 0, moved, fine.can_copy.nonzero()[0, 0])
+    fine.fill(places)
+    return places
+
+
+def _improved(
+    scale: Scale, sources: Tensor | None, rounds: int, given: Tensor | None = None, searches: bool = True
+) -> Tensor:
+    """Searches sources that are more alike, and fills the hole with them, again and again.
+
+    Args:
+        scale: whose hole is filled; what is in it now is what sources are compared with.
+        sources: (N,), of every place; None: there are none yet.
+        rounds: how often.
+        given: (2, H, W), sources to try besides.
+        searches: tries far sources too, not only those of neighbours.
+
+    Returns:
+        (N,).
+    """
+    queries = scale.queries
+    compares_all = len(queries) * int(scale.can_copy.sum()) <= MAX_COMPARED
+    if sources is None:
+        sources = torch.arange(len(scale.is_query), device=queries.device)
+        sources[queries] = scale.most_alike(queries)
+    line, column = scale.line_and_column(queries)
+    more: list[Tensor] = []
+    given_there = [] if given is None else [scale.allowed(*given.long()[:, line, column])]
+    generator = torch.Generator().manual_seed(0)
+    for done in range(rounds):
+        own = sources[queries]
+        beside = [queries + d for d in scale.neighbours]
+        spread = [torch.where(scale.is_query[p], sources[p] - (p - queries), -1) for p in beside]
+        if searches:
+            more = given_there + (_random(scale, own, generator) if not compares_all else [scale.most_alike(queries)])
+        if searches or not done:
+            more = more + [own + dy * scale.stride + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+        sources = sources.clone()
+        sources[queries] = scale.best(sources, [*spread, *more])
+        scale.fill(sources)
+        more = []
+    return sources
+
+
+def _random(scale: Scale, own: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Places around sources, from half the picture's side to a few pixels away."""
+    line, column = scale.line_and_column(own)
+    found, radius = [], max(scale.height, scale.width) / 2
+    for _ in range(RANDOM):
+        # Drawn on the CPU: the same on every device.
+        step = (torch.rand(2, len(own), generator=generator) * 2 - 1) * radius
+        dy, dx = step.round().long().to(own.device)
+        found.append(scale.allowed(line + dy, column + dx))
+        radius = max(radius / 2, 2)
+    return found

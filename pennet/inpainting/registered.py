@@ -1,0 +1,53 @@
+"""Where the generator of a registered version lies: the library's one door to MLflow, opened when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from pennet.errors import UserError
+from pennet.extras import require
+
+_URI = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
+STORE_VARIABLE = "MLFLOW_TRACKING_URI"
+STORE_FILE = "mlflow.db"
+"""The project's own store, in the folder that a checkout is run from."""
+
+
+def find_registered(uri: str) -> Path:
+    """The folder of a registered version's generator, brought here if it lies elsewhere.
+
+    The store is the one that `MLFLOW_TRACKING_URI` names, or `mlflow.db` of the folder that this runs in.
+
+    Args:
+        uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        UserError: MLflow is not installed, no store, no such version, or one without a generator.
+    """
+    if not _URI.fullmatch(uri):
+        raise UserError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION")
+    require("ops", "mlflow")
+    store = os.environ.get(STORE_VARIABLE)
+    if not store:
+        if not Path(STORE_FILE).is_file():  # MLflow would make an empty one
+            raise UserError(f"{uri}: no {STORE_FILE} in this folder; run in the project's, or set {STORE_VARIABLE}")
+        store = f"sqlite:///{STORE_FILE}"
+    # A server that does not answer: MLflow's own patience is four minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=store))
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{uri}: cannot be had from {store}: {reason}") from error
+    found = sorted(path.parent for path in (folder / "artifacts").glob("*/generator.safetensors"))
+    if not found:
+        raise UserError(f"{uri}: this version holds no generator of the project; name another")
+    return found[0]
