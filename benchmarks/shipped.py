@@ -6,10 +6,13 @@ Every photo is looked at in three sizes: its centre square at 128 and at 256 px,
 has four holes: squares of a quarter and of half the shorter side in the middle, strokes, and blobs like things that people
 take out. What was in the hole is known.
 
-Printed are the means of each method for each size and hole, and by how much the generator's values are above or below the
-others', paired: a photo is one sample, its sizes and holes averaged, as those of one photo are no evidence of their own.
+The generator is there twice: as `pennet inpaint` uses it, which looks at large holes at the size that it was trained for,
+and on the whole picture at once. Printed are the means of each method for each size and hole, and by how much the first is
+above or below the others, paired: a photo is one sample, its sizes and holes averaged, as those of one photo are no evidence
+of their own.
+
 Of an archive, data/embedded/photos-256.zip, the validation pictures are taken: choices are made on them, not on the test's.
-`--model` takes another trained generator, `--sharpness` another temperature; `--sheet` draws the whole photos.
+`--model` takes another trained generator, `--sharpness` another temperature; `--sheet` draws instead of measuring.
 """
 
 from __future__ import annotations
@@ -27,7 +30,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from pennet.atomic import replacing, write_text
 from pennet.classical import fill
@@ -35,9 +37,8 @@ from pennet.data.pictures.picture_files import read_rgb
 from pennet.data.sets.packed import PACKED
 from pennet.data.sets.splits import assign
 from pennet.errors import UserError
-from pennet.generator_files import load_generator
 from pennet.images import Picture, resize_square
-from pennet.inference import inpaint
+from pennet.inpainter import Inpainter, Strategy
 from pennet.masks import mask_function
 from pennet.masks.mask import Mask
 from pennet.metrics.image_scores import Measure, score_images
@@ -48,10 +49,11 @@ from pennet.metrics.seam import SEAM
 from pennet.metrics.summary import paired_difference
 from pennet.pictures import GAP_PX
 
-OURS, CLASSICAL = "default", ("patchmatch", "telea", "mean")
+OURS, AT_ONCE, CLASSICAL = "default", "default, original", ("patchmatch", "telea", "mean")
 WEIGHTS = Path(__file__).parents[1] / "pennet/weights/default"
 METRICS = (L1_HOLE, PSNR, LPIPS.of("alex"), SEAM)
 SECONDS = "seconds"
+SHEET_QUALITY = 70
 SIZES = ("128", "256", "whole")
 HOLES = ("square, 1/4", "square, 1/2", "strokes", "things")
 DRAWN = {"strokes": "lama_medium", "things": "objects"}
@@ -62,7 +64,7 @@ VAL_RATIO = 0.1
 
 Fill = Callable[[Picture, Mask], Picture]
 ByMethod = dict[str, dict[str, float]]
-"""A case's values, by method and metric's key; `seconds` among them."""
+"""A case's values, by method and metric's key; `seconds` of one core among them."""
 
 
 class Case(NamedTuple):
@@ -73,6 +75,18 @@ class Case(NamedTuple):
     hole: str
     image: Picture
     mask: Mask
+
+
+def methods(model: Path = WEIGHTS, sharpness: float | None = None) -> dict[str, Fill]:
+    """The generator as `pennet inpaint` uses it, the same on the whole picture at once, and the fills without training."""
+    inpainter = Inpainter(model, "cpu")
+
+    def ours(image: Picture, mask: Mask, strategy: Strategy) -> Picture:
+        filled = inpainter.fill(image, mask, strategy, sharpness).image
+        return filled.astype(np.uint8, copy=False)
+
+    by_strategy: dict[str, Fill] = {OURS: partial(ours, strategy="auto"), AT_ONCE: partial(ours, strategy="original")}
+    return by_strategy | {name: partial(fill, name) for name in CLASSICAL}
 
 
 def cases(folders: Sequence[Path], sizes: Sequence[str] = SIZES) -> list[Case]:
@@ -122,9 +136,9 @@ def measured(fills: Mapping[str, Fill], made: Sequence[Case], measures: Sequence
     for case in made:
         row = {}
         for name, method in fills.items():
-            started = time.perf_counter()
+            started = time.process_time()
             filled = method(case.image, case.mask)
-            seconds = time.perf_counter() - started
+            seconds = time.process_time() - started
             pairs = Pairs([case.photo], [filled].__getitem__, [case.image].__getitem__, [case.mask].__getitem__)
             scores = score_images(pairs, measures, 1)
             row[name] = {m.metric.key: float(scores.values[m.metric.key][0]) for m in measures} | {SECONDS: seconds}
@@ -134,7 +148,7 @@ def measured(fills: Mapping[str, Fill], made: Sequence[Case], measures: Sequence
 
 def report(made: Sequence[Case], rows: Sequence[ByMethod]) -> str:
     """Two tables in Markdown: means, and paired differences."""
-    methods, keys = list(rows[0]), list(rows[0][OURS])
+    names, keys = list(rows[0]), list(rows[0][OURS])
     sizes = [*dict.fromkeys(case.size for case in made), "all"]
     lines = [f"{len({case.photo for case in made})} photos, {len(made)} holes.", ""]
     lines += table(("size", "hole", "method"), keys)
@@ -142,13 +156,13 @@ def report(made: Sequence[Case], rows: Sequence[ByMethod]) -> str:
         for hole in (*HOLES, "all"):
             wanted = [size in (case.size, "all") and hole in (case.hole, "all") for case in made]
             chosen = [row for row, is_wanted in zip(rows, wanted, strict=True) if is_wanted]
-            for method in methods:
+            for method in names:
                 values = (digits(key, float(np.nanmean([row[method][key] for row in chosen]))) for key in keys)
                 lines.append(f"| {size} | {hole} | {method} | {' | '.join(values)} |")
     lines += ["", f"`{OURS}` minus the other, mean over photos with its 95 % interval:", ""]
     lines += table(("size", "against"), [metric.key for metric in METRICS])
     for size in sizes:
-        for method in methods:
+        for method in names:
             if method != OURS:
                 cells = (difference(made, rows, size, method, metric.key) for metric in METRICS)
                 lines.append(f"| {size} | {method} | {' | '.join(cells)} |")
@@ -183,8 +197,8 @@ def digits(key: str, value: float) -> str:
     return f"{value:.2f}" if key in (PSNR.key, SECONDS) else f"{value:.4f}"
 
 
-def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 384) -> NDArray[np.uint8]:
-    """A row for each case: the hole, each method, the truth; of unlike shapes, so that each row has its own height."""
+def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 288) -> NDArray[np.uint8]:
+    """A row for each case: the photo with its hole, each method in order, the truth. Each row has its photo's shape."""
     from PIL import Image
 
     rows = []
@@ -204,21 +218,21 @@ def main() -> None:
     parser.add_argument("--sharpness", type=float)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES)
     parser.add_argument("--output", type=Path, help="Markdown file")
-    parser.add_argument("--sheet", type=Path, help="JPEG of the whole photos' holes")
+    parser.add_argument("--sheet", type=Path, help="JPEG to draw instead: each whole photo with one hole, the kinds in turn")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     try:
         torch.set_num_threads(arguments.threads)
-        generator: nn.Module = load_generator(arguments.model)
-        ours = partial(inpaint, generator, sharpness=arguments.sharpness)
-        fills: dict[str, Fill] = {OURS: ours, **{name: partial(fill, name) for name in CLASSICAL}}
+        fills = methods(arguments.model, arguments.sharpness)
         made = cases(arguments.folders, arguments.sizes)
         if arguments.sheet:
             from PIL import Image
 
             with replacing(arguments.sheet) as temporary:
-                shown = [case for case in made if case.size == "whole" and case.hole in HOLES[1:]]
-                Image.fromarray(sheet(shown, fills)).save(temporary, "JPEG", quality=88)
+                wholes = [case for case in made if case.size == "whole"]
+                shown = [case for n, case in enumerate(wholes) if n % len(HOLES) == (n // len(HOLES)) % len(HOLES)]
+                Image.fromarray(sheet(shown, fills)).save(temporary, "JPEG", quality=SHEET_QUALITY)
+                return
         measures = [Measure(m, m.load(m.variant, torch.device("cpu")) if m.load else None) for m in METRICS]
         table = report(made, measured(fills, made, measures))
         print(table, end="")
