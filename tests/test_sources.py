@@ -113,13 +113,13 @@ def command(folder: Path, recipe: MethodConfig, sources: str) -> tuple[int, str]
     Image.fromarray(mask * 255).save(folder / "mask.png")
     save_generator(built(recipe), recipe, folder / "model")
     paths = [str(folder / name) for name in ("photo.png", "mask.png", "out.png")]
-    options = ["--model", str(folder / "model"), "--device", "cpu", "--sources", str(folder / sources)]
-    result = CliRunner().invoke(app, ["inpaint", *paths, *options])
-    return result.exit_code, result.output
+    options = ["--model", str(folder / "model"), "--device", "cpu", "--sources", str(folder / sources), "--overwrite"]
+    result = CliRunner().invoke(app, ["inpaint", *paths[:2], "-o", paths[2], *options])
+    return result.exit_code, result.stderr
 
 
 def test_the_command_line_draws_the_figure_of_the_library(tmp_path: Path) -> None:
-    assert command(tmp_path, COPYING, "sources.png") == (0, "")
+    assert command(tmp_path, COPYING, "sources.png")[0] == 0
     image, mask = planted(61, 67)
     generator = built(COPYING)
     filled = inpaint(generator, image, mask)
@@ -127,7 +127,7 @@ def test_the_command_line_draws_the_figure_of_the_library(tmp_path: Path) -> Non
     assert np.array_equal(np.asarray(Image.open(tmp_path / "sources.png")), expected)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out.png")), filled)
     before = (tmp_path / "sources.png").read_bytes()
-    assert command(tmp_path, COPYING, "sources.png") == (0, "")
+    assert command(tmp_path, COPYING, "sources.png")[0] == 0
     assert (tmp_path / "sources.png").read_bytes() == before
 
 

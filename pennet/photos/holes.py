@@ -139,9 +139,7 @@ def _resized(white: NDArray[np.uint8], height: int, width: int, path: Path, want
     if not wanted:
         raise UserError(f"{path}: {own} px, but the photo has {needed} px; give a mask of its size, or use --resize-mask")
     if abs(white.shape[1] * height / (white.shape[0] * width) - 1) > OTHER_SHAPE:
-        raise UserError(
-            f"{path}: {own} px, of another shape than the photo's {needed} px: resized, it would not fit; cut it"
-        )
+        raise UserError(f"{path}: {own} px, of another shape than the photo's {needed} px: it would not fit; cut it")
     hard = Image.fromarray(np.where(white > _FULL // 2, np.uint8(_FULL), np.uint8(0)))
     if white.shape[0] > height:  # whatever has some hole in it: thin scratches are not lost
         resized = np.where(np.array(hard.resize((width, height), Image.Resampling.BOX)) > 0, np.uint8(_FULL), np.uint8(0))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LETTER_OF_TYPE = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
+_BIG_TYPES = (16, 17, 18)
 SHORT, LONG = 3, 4
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 SUBDIRECTORIES = (EXIF, GPS, INTEROPERABILITY)
@@ -109,8 +110,8 @@ def header(order: str, offset: int) -> bytes:
 
 
 def packed(order: str, entries: Iterable[Entry], offset: int) -> bytes:
-    """A directory without a next one, and its values behind it, to be put at an even offset."""
-    in_order = sorted(entries)
+    """A directory without a next one, and its values behind it, for an even offset. BigTIFF's types are left out."""
+    in_order = sorted(each for each in entries if each.type not in _BIG_TYPES)
     records, values = [], b""
     behind = offset + 2 + 12 * len(in_order) + 4
     for each in in_order:

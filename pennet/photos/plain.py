@@ -6,12 +6,18 @@ import io
 import struct
 from typing import Any
 
-from PIL import Image
+from PIL import AvifImagePlugin, BmpImagePlugin, WebPImagePlugin
 
 from pennet.errors import UserError
+from pennet.photos import vp8
 from pennet.photos.photo import Form, Samples
-from pennet.photos.stored import Stored, image_of, metadata, samples_of
+from pennet.photos.stored import Stored, check_size, image_of, metadata, samples_of
 
+_OPENED_BY = {
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
 QUALITY = 90
 """Of lossy pictures whose own quality is not known."""
 
@@ -23,7 +29,8 @@ def read(data: bytes, name: str, format: str) -> Stored:
         UserError: animated; names the file and the number of frames.
         Exception: broken, in Pillow's words.
     """
-    with Image.open(io.BytesIO(data), formats=[format]) as image:
+    with _OPENED_BY[format](io.BytesIO(data)) as image:
+        check_size(image.size, name)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise UserError(f"{name}: animated, {frames} frames; save the one that you mean as a PNG of its own")
@@ -54,10 +61,10 @@ def write(samples: Samples, form: Form, format: str) -> tuple[bytes, list[str]]:
             settings |= {"lossless": True, "quality": 75}
         else:
             settings["quality"] = form.settings["quality"]
-            words.append(f"WebP does not say its quality: written with {settings['quality']}, by its coarseness")
+            words.append(f"written with quality {settings['quality']}, which is as coarse as it was: WebP does not say it")
     elif format == "AVIF":
         settings |= {"quality": QUALITY, "subsampling": "4:0:0" if samples.shape[2] < 3 else "4:4:4"}
-        words.append(f"AVIF does not say its quality: written with {QUALITY}")
+        words.append(f"written with quality {QUALITY}: AVIF does not say its own")
     else:
         lost = [what for what, there in (("EXIF", form.exif), ("XMP", form.xmp), ("colour profile", form.icc)) if there]
         settings = {"dpi": form.dpi} if form.dpi else {}
@@ -81,7 +88,7 @@ def _webp_settings(data: bytes) -> dict[str, Any]:
         if kind == b"VP8L":
             return {"lossless": True}
         if kind == b"VP8 ":
-            break
+            return {"lossless": False, "quality": vp8.quality(vp8.quantiser(data[start + 8 :]))}
         start += 8 + length + length % 2
     return {"lossless": False, "quality": QUALITY}
 

@@ -16,7 +16,7 @@ from PIL import PngImagePlugin
 
 from pennet.errors import UserError
 from pennet.photos.photo import Form, Samples
-from pennet.photos.stored import OLD_PICTURES, Stored, check_size, image_of, metadata, samples_of
+from pennet.photos.stored import Stored, check_size, image_of, metadata, samples_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
@@ -63,8 +63,8 @@ def read(data: bytes, name: str) -> Stored:
             exif = content
         elif kind == b"iTXt" and content.startswith(_XMP):
             xmp = _xmp(content)
-        elif _is_raw_exif(kind, content):
-            words.append(OLD_PICTURES)
+        elif (raw := _raw_profile(kind, content)) is not None:
+            exif = exif or raw
         elif kind in _CARRIED or kind in _OF_MODE or kind[3:].islower():
             parts.append((kind, content))
             if kind == b"iCCP":
@@ -127,11 +127,17 @@ def _parts(form: Form) -> list[tuple[bytes, bytes]]:
     return parts
 
 
-def _is_raw_exif(kind: bytes, content: bytes) -> bool:
-    """How ImageMagick keeps EXIF and Photoshop's resources, with their thumbnails, in texts."""
-    keyword = content.partition(b"\0")[0].lower()
-    raw = (b"raw profile type exif", b"raw profile type app1", b"raw profile type 8bim")
-    return kind in (b"tEXt", b"zTXt", b"iTXt") and keyword in raw
+def _raw_profile(kind: bytes, content: bytes) -> bytes | None:
+    """How ImageMagick keeps EXIF in texts (a name, a length, hexadecimal digits); None if it is another chunk."""
+    keyword, _, text = content.partition(b"\0")
+    if kind not in (b"tEXt", b"zTXt") or keyword.lower() not in (b"raw profile type exif", b"raw profile type app1"):
+        return None
+    lines = (_unpacked(text[1:]) if kind == b"zTXt" else text).split(b"\n", 3)
+    try:
+        profile = bytes.fromhex(lines[3].decode("ascii"))
+    except (IndexError, ValueError):
+        return b""
+    return profile if profile.startswith(b"Exif\0\0") else b""
 
 
 def _xmp(content: bytes) -> bytes:

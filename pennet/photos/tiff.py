@@ -23,7 +23,7 @@ from pennet.photos.stored import EXIF_BROKEN, OLD_PICTURES, Stored, check_size, 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, LENGTHS = 256, 257, 258, 259, 262, 273, 277, 278, 279
 PLANES, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_LENGTHS, EXTRA, FORMAT = 284, 317, 322, 323, 324, 325, 338, 339
 KIND, UNIT, SUBPICTURES, XMP, PHOTOSHOP, PHOTOSHOP_LAYERS, ICC = 254, 296, 330, 700, 34377, 37724, 34675
-X_RESOLUTION, Y_RESOLUTION = 282, 283
+X_RESOLUTION, Y_RESOLUTION, _CAPTIONS = 282, 283, 33723
 _LAYOUT = (
     *(WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, STRIPS, SAMPLES, ROWS, LENGTHS, PLANES, PREDICTOR, 320),
     *(TILE_WIDTH, TILE_HEIGHT, TILES, TILE_LENGTHS, 332, 333, 334, 336, 337, EXTRA, FORMAT, 347),
@@ -37,9 +37,10 @@ _RAW = (50706, 50740)
 _DEFLATE = "tiff_adobe_deflate"
 _NAME_OF_COMPRESSION = {5: "tiff_lzw", 8: _DEFLATE, 32946: _DEFLATE, 32773: "packbits", 50000: "zstd"}
 _LZW, _NONE, _DIFFERENCES = 5, 1, 2
-_GREY, _INVERTED_GREY, _RGB = 1, 0, 2
+_GREY, _INVERTED_GREY, _RGB, _YCBCR = 1, 0, 2, 6
 _ALPHA, _MULTIPLIED_ALPHA = 2, 1
 _INCH, _CENTIMETRE = 2, 3
+_DIVIDED = "colours that were multiplied with their transparency were divided by it"
 
 
 class _Layout(NamedTuple):
@@ -124,11 +125,23 @@ def write(samples: Samples, form: Form) -> tuple[bytes, list[str]]:
     return ifd.header(order, at) + b"".join(strips) + bytes(end % 2) + behind, list(settings.get("words", ()))
 
 
+def exif_of(form: Form) -> bytes:
+    """What other formats take of a TIFF's tags: without captions, which may be longer than they hold."""
+    tree = _tree_of(form.exif)
+    for tag in (PHOTOSHOP, _CAPTIONS):
+        tree.entries.pop(tag, None)
+    block, at = ifd.packed_tree(tree, 8)
+    return ifd.header(tree.order, at) + block
+
+
 def _pages(data: bytes, first: Directory) -> tuple[int, int]:
     """Pictures, and small copies of pictures (by the tag that says so), which are no pages."""
     directory, seen, copies = first, {first.next_at}, first.number(KIND, 0) & 1
     while directory.next:
-        directory = ifd.directory(data, directory.next)
+        try:
+            directory = ifd.directory(data, directory.next)
+        except ValueError:  # careless programs leave anything there
+            break
         if directory.next_at in seen:
             break
         seen.add(directory.next_at)
@@ -200,7 +213,12 @@ def _narrow(data: bytes, first: Directory, name: str) -> tuple[Samples, list[str
         return *_without_extra(samples, first), False
     image = _decoded(data, first.order, kept)
     image.info["icc_profile"] = icc.raw if icc else None
-    return samples_of(image, name)
+    samples, words, to_rgb = samples_of(image, name)
+    if image.mode == "RGB" and first.number(PHOTOMETRIC, _RGB) == _YCBCR:
+        words.append("YCbCr became RGB")
+    if first.numbers(EXTRA)[:1] == (_MULTIPLIED_ALPHA,):
+        words.append(_DIVIDED)
+    return samples, words, to_rgb
 
 
 def _wide(data: bytes, first: Directory, name: str) -> tuple[Samples, list[str]]:
@@ -276,7 +294,7 @@ def _without_extra(samples: Samples, first: Directory) -> tuple[Samples, list[st
     if extra[:1] == (_MULTIPLIED_ALPHA,):
         alpha, most = samples[..., colours : colours + 1].astype(np.float64), np.iinfo(samples.dtype).max
         divided = np.rint(samples[..., :colours] * (most / np.maximum(alpha, 1))).clip(0, most).astype(samples.dtype)
-        words.append("colours that were multiplied with their transparency were divided by it")
+        words.append(_DIVIDED)
         return np.concatenate([divided, samples[..., colours : colours + 1]], axis=2), words
     return samples[..., : colours + (extra[:1] == (_ALPHA,))], words
 

@@ -52,9 +52,9 @@ RUN_HERE = {
     "curl -F image=@photo.jpg -F mask=@mask.png http://127.0.0.1:8000/inpaint -o filled.png",
     "make study PROFILE=ablation",  # by tests/pipelines/test_study.py, with a small profile
     "make profile PROFILE=paper",
-    ".venv/bin/pennet mask free_form mask.png --height 480 --width 640",
-    ".venv/bin/pennet inpaint photo.png mask.png filled.png --model models/terrain/pennet/seed-2019",
-    ".venv/bin/pennet inpaint photo.png mask.png crisp.png --model models/terrain/pennet/seed-2019"
+    ".venv/bin/pennet mask rectangle mask.png --like photo.jpg --box 120,80,200,60",
+    ".venv/bin/pennet inpaint photo.jpg mask.png",
+    ".venv/bin/pennet inpaint photo.jpg mask.png -o crisp.png --model models/terrain/pennet/seed-2019"
     " --sharpness 1000 --sources sources.png",
     ".venv/bin/pennet data init mine photos --write params.yaml --size-px 64",
     ".venv/bin/pennet data stats data/prepared/mine",
@@ -169,25 +169,31 @@ def test_make_profile_puts_the_papers_recipe_into_params_and_shows_what_changes(
 
 @pytest.mark.slow
 def test_inpaint_fills_a_photo(demo: Path) -> None:
-    photo = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
-    Image.fromarray(photo).save(demo / "photo.png")
-    words = command(".venv/bin/pennet mask")
-    words[-3], words[-1] = "70", "90"  # height and width
-    result = run(demo, *words)
-    assert result.returncode == 0, result.stderr
-    mask = np.array(Image.open(demo / "mask.png").convert("L"))
-    assert mask.shape == (70, 90)
-    result = run(demo, *command(".venv/bin/pennet inpaint photo.png mask.png filled.png"))
-    assert result.returncode == 0, result.stderr
-    filled = np.array(Image.open(demo / "filled.png"))
-    assert np.array_equal(filled[mask == 0], photo[mask == 0])
-    assert not np.array_equal(filled[mask > 0], photo[mask > 0])
-    result = run(demo, *command(".venv/bin/pennet inpaint photo.png mask.png crisp.png"))
-    assert result.returncode == 0, result.stderr
+    """In the README's own words; in a checkout the program finds the checkout's library."""
+    coarse = np.random.default_rng(0).integers(0, 256, (18, 36, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((360, 180), Image.Resampling.BICUBIC).save(demo / "photo.jpg", quality=95)
+    for words in (
+        command(".venv/bin/pennet mask rectangle"),
+        shlex.split(".venv/bin/pennet inpaint photo.jpg mask.png"),
+        command(".venv/bin/pennet inpaint photo.jpg mask.png -o crisp.png"),
+    ):
+        result = run(demo, *words)
+        assert result.returncode == 0, result.stderr
+    photo, mask = (np.array(Image.open(demo / name)) for name in ("photo.jpg", "mask.png"))
+    hole = mask[..., 0] > 0
+    assert (hole.sum(), hole[80:140, 120:320].all()) == (60 * 200, True)
+    filled = np.array(Image.open(demo / "photo_filled.jpg")).astype(int)
+    assert np.abs(filled - photo)[~hole].mean() < 1
+    assert np.abs(filled - photo)[hole].mean() > 5
     crisp = np.array(Image.open(demo / "crisp.png"))
-    assert np.array_equal(crisp[mask == 0], photo[mask == 0])
-    assert not np.array_equal(crisp, filled)
-    assert Image.open(demo / "sources.png").width > 3 * 90
+    assert np.array_equal(crisp[~hole], photo[~hole])
+    assert not np.array_equal(crisp[hole], photo[hole])
+    assert Image.open(demo / "sources.png").width > 3 * 320
+    code = re.search(r"```python\n(import pennet\n.*?)```", README, re.DOTALL)
+    assert code
+    result = run(demo, "python", "-c", code[1])
+    assert result.returncode == 0, result.stderr
+    assert Image.open(demo / "filled.png").size == (360, 180)
 
 
 @pytest.mark.slow

@@ -1,0 +1,35 @@
+"""What a command writes never takes an input's place, and what is there only if it is asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pennet.errors import UserError
+
+
+def same_file(path: Path) -> object:
+    """What all names of one file have in common, whatever links and capitals are between them."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path.resolve()
+    return found.st_dev, found.st_ino
+
+
+def check_new(path: Path, inputs: Iterable[Path], overwrite: bool) -> None:
+    """Raises a UserError if a result would take the place of an input, or, without `overwrite`, of anything."""
+    from pennet.data.sources.search import shown
+
+    if same_file(path) in map(same_file, inputs):
+        raise UserError(f"{shown(path)}: is an input, and inputs are never overwritten; choose another name for the result")
+    if path.exists() and not overwrite:
+        raise UserError(f"{shown(path)}: exists; --overwrite replaces it")
+
+
+def check_png(path: Path) -> None:
+    """Raises a UserError unless the name is one of a PNG."""
+    from pennet.data.sources.search import shown
+
+    if path.suffix.lower() != ".png":
+        raise UserError(f"{shown(path)}: the result is a PNG; choose a name that ends in .png")

@@ -1,0 +1,66 @@
+"""`pennet inpaint-video`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pennet.errors import UserError
+from pennet.extras import require
+
+
+def inpaint_video(
+    video: Annotated[Path, typer.Argument(help="What FFmpeg reads: MP4, MOV, MKV, WebM, ...")],
+    mask: Annotated[
+        Path,
+        typer.Argument(help="White = hole: a picture for all frames, or a folder of pictures or a video, one for each."),
+    ],
+    output: Annotated[Path, typer.Argument(help="The result; its ending chooses the container.")],
+    model: Annotated[str, typer.Option(help="As of `pennet inpaint`.")] = "default",
+    smooth: Annotated[
+        bool, typer.Option("--smooth/--per-frame", help="Calm holes by the frame before, or fill each frame by itself.")
+    ] = True,
+    sharpness: Annotated[float | None, typer.Option(help="As of `pennet inpaint` \\[default: the model's own].")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a result that is there.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Fill the hole of every frame of a video; sound and subtitles stay as they are, and the flicker is printed."""
+    try:
+        require("video", "av")
+        if output.exists() and any(output.samefile(path) for path in (video, mask) if path.exists()):
+            raise UserError(f"{output}: is an input; choose another name for the result")
+        if output.exists() and not overwrite:
+            raise UserError(f"{output}: is there already; choose another name, or --overwrite")
+        from tqdm import tqdm
+
+        from pennet.inpainter import Inpainter
+        from pennet.video.filling import fill_video
+        from pennet.video.reading import open_video
+
+        inpainter = Inpainter(model, device)
+        with open_video(video) as source:
+            total = source.streams.video[0].frames or None
+        with tqdm(total=total, unit="frame") as bar:
+            report = fill_video(
+                video,
+                mask,
+                output,
+                lambda frame, hole: inpainter.fill(frame, hole, sharpness=sharpness).image,  # type: ignore[arg-type,return-value]
+                smooth,
+                lambda done: bar.update(done - bar.n) and None,
+            )
+    except (UserError, OSError) as error:
+        typer.echo(f"pennet: {error}", err=True)
+        raise typer.Exit(1) from None
+    for words in report.words:
+        typer.echo(words, err=True)
+    typer.echo(f"{output}: {report.frames} frames{flicker_words(report.flicker, report.plain_flicker, smooth)}")
+
+
+def flicker_words(flicker: float | None, plain: float | None, smooth: bool) -> str:
+    """What the flicker was: change in the hole from frame to frame beyond that of its surroundings, of 255."""
+    if flicker is None or plain is None:
+        return ""
+    return f", flicker {flicker:+.2f} of 255" + (f" (frame by frame {plain:+.2f})" if smooth else "")
