@@ -119,12 +119,12 @@ def shaded(pixels: Pixels, mask: NDArray[np.uint8]) -> Picture:
 def _check_size(path: Path, limits: Limits) -> None:
     megabytes = path.stat().st_size / 2**20
     if megabytes > limits.megabytes:
-        raise UserError(f"{path.name}: {megabytes:.0f} MB; this page takes files of at most {limits.megabytes} MB")
+        raise UserError(f"{path.name}: {megabytes:.1f} MB; this page takes files of at most {limits.megabytes} MB")
     try:
         with Image.open(path) as header:  # reads no pixels yet
             width, height = header.size
     except Exception:  # whatever is wrong with the file, read_photo says it
         return
     if width * height > limits.megapixels * 1_000_000:
-        size = f"{width} x {height} px are {width * height / 1e6:.0f} megapixels"
+        size = f"{width} x {height} px are {width * height / 1e6:.1f} megapixels"
         raise UserError(f"{path.name}: {size}; this page takes photos of at most {limits.megapixels}")
