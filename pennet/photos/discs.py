@@ -23,9 +23,10 @@ def dilated(mask: NDArray[np.uint8], radius_px: int) -> NDArray[np.uint8]:
 
 
 def feather_weights(mask: NDArray[np.uint8], radius_px: int) -> NDArray[np.float32]:
-    """How much of each pixel is painted: (H, W), 1 in the hole, falling evenly to 0 at a distance of `radius_px` + 1."""
-    distance = np.sqrt(squared_distance(mask, radius_px).astype(np.float32))
-    return np.maximum(0, 1 - distance / np.float32(radius_px + 1)).astype(np.float32)
+    """How much of each pixel is painted: (H, W), 1 in the hole, falling evenly with the distance; 0 beyond `radius_px`."""
+    squares = squared_distance(mask, radius_px)
+    weights = 1 - np.sqrt(squares, dtype=np.float32) / np.float32(radius_px + 1)
+    return np.where(squares <= radius_px**2, weights, np.float32(0))
 
 
 def squared_distance(mask: NDArray[np.uint8], radius_px: int) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import io
 import struct
 from typing import Any
 
-from PIL import JpegImagePlugin
+from PIL import ImageFile, JpegImagePlugin
 
 from pennet.photos import traces
 from pennet.photos.photo import Form, Samples
@@ -23,6 +23,7 @@ _COLOURS = (0xE0, 0xEE)
 """Segments (JFIF, Adobe) that say what the samples mean."""
 _CREDENTIALS = 0xEB
 _LONGEST = 65533
+_MOST_BYTES_OF_PIXEL = 8
 _COMMON_HUFFMAN = bytes((0, 0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0))
 """How the table of annex K begins, which is written where nobody asked for better ones."""
 QUALITY = 95
@@ -50,7 +51,7 @@ def read(data: bytes, name: str) -> Stored:
             exif = exif or content
         elif content.startswith(_XMP):
             xmp = xmp or content.removeprefix(_XMP)
-        elif content.startswith(_ICC):
+        elif content.startswith(_ICC) and len(content) > len(_ICC) + 2:
             icc[content[len(_ICC)]] = content[len(_ICC) + 2 :]
         elif content.startswith(_PHOTOSHOP):
             photoshop += content.removeprefix(_PHOTOSHOP)
@@ -106,17 +107,34 @@ def write(samples: Samples, form: Form) -> tuple[bytes, list[str]]:
             settings[key] = content if key == "exif" else form.xmp
     if samples.shape[2] == 1 and "qtables" in settings:
         settings["qtables"] = {0: settings["qtables"][0]}
-    encoded = io.BytesIO()
-    image_of(samples).save(encoded, format="JPEG", **settings)
+    encoded = _encoded(samples, settings)
     if form.format != "JPEG":
-        return encoded.getvalue(), words
+        return encoded, words
     own = [(kind[0], content) for kind, content in form.parts]
-    segments, scan = _segments(encoded.getvalue())
+    segments, scan = _segments(encoded)
     about = [each for each in segments if each[0] in _APP and each[0] != 0xE0]
     pixels = [each for each in segments if each[0] not in _APP]
     first = [each for each in own if each[0] == 0xE0]
     ordered = [*first, *about, *(each for each in own if each[0] != 0xE0), *pixels]
-    return b"\xff\xd8" + b"".join(_packed(*each) for each in ordered) + encoded.getvalue()[scan:], words
+    return b"\xff\xd8" + b"".join(_packed(*each) for each in ordered) + encoded[scan:], words
+
+
+def _encoded(samples: Samples, settings: dict[str, Any]) -> bytes:
+    """By Pillow, which makes progressive and optimised files in a buffer that fine noise outgrows: then in a larger one."""
+    usual = ImageFile.MAXBLOCK
+    for most in (usual, _MOST_BYTES_OF_PIXEL * samples[..., 0].size):
+        out = io.BytesIO()
+        try:
+            ImageFile.MAXBLOCK = most
+            image_of(samples).save(out, format="JPEG", **settings)
+        except OSError:
+            if most != usual:
+                raise
+        else:
+            break
+        finally:
+            ImageFile.MAXBLOCK = usual
+    return out.getvalue()
 
 
 def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
@@ -140,7 +158,8 @@ def _settings(image: JpegImagePlugin.JpegImageFile, segments: list[tuple[int, by
     """What Pillow has to be told to write as this one was written."""
     progressive = bool(image.info.get("progressive"))
     common = any(marker == _HUFFMAN and content.startswith(_COMMON_HUFFMAN) for marker, content in segments)
-    settings: dict[str, Any] = {"qtables": image.quantization, "progressive": progressive}
+    tables = dict(enumerate(image.quantization.values()))
+    settings: dict[str, Any] = {"qtables": tables, "progressive": progressive}
     settings["optimize"] = progressive or not common
     if image.layers == 3:
         sampling = JpegImagePlugin.get_sampling(image)

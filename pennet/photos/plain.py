@@ -6,13 +6,18 @@ import io
 import struct
 from typing import Any
 
-from PIL import Image
+from PIL import AvifImagePlugin, BmpImagePlugin, WebPImagePlugin
 
 from pennet.errors import UserError
 from pennet.photos import vp8
 from pennet.photos.photo import Form, Samples
-from pennet.photos.stored import Stored, image_of, metadata, samples_of
+from pennet.photos.stored import Stored, check_size, image_of, metadata, samples_of
 
+_OPENED_BY = {
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
 QUALITY = 90
 """Of lossy pictures whose own quality is not known."""
 
@@ -24,7 +29,8 @@ def read(data: bytes, name: str, format: str) -> Stored:
         UserError: animated; names the file and the number of frames.
         Exception: broken, in Pillow's words.
     """
-    with Image.open(io.BytesIO(data), formats=[format]) as image:
+    with _OPENED_BY[format](io.BytesIO(data)) as image:
+        check_size(image.size, name)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise UserError(f"{name}: animated, {frames} frames; save the one that you mean as a PNG of its own")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,7 +49,7 @@ def read_photo(path: Path) -> Photo:
     Raises:
         UserError: not a photo, several frames or pages, broken; names the file.
     """
-    with naming(path):
+    with _naming(path):
         data = path.read_bytes()
         format = _format(data, path)
         stored = _READERS[format](data, str(path))
@@ -59,17 +58,15 @@ def read_photo(path: Path) -> Photo:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """Makes one error of the user's, which names the file, of whatever decoders stumble over."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what is of no use for the pixels; errors are told
-        try:
-            yield
-        except (UserError, MemoryError):
-            raise
-        except Exception as error:  # on broken files decoders stumble in any way, not only as Pillow documents
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-            raise UserError(f"{path}: cannot be read as a photo ({reason}); repair it, or save it anew") from error
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # on broken files decoders stumble in any way, not only as Pillow documents
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+        raise UserError(f"{path}: cannot be read as a photo ({reason}); repair it, or save it anew") from error
 
 
 def _photo(path: Path, stored: Stored, format: str) -> Photo:
@@ -84,6 +81,11 @@ def _photo(path: Path, stored: Stored, format: str) -> Photo:
     if bands == 3 and _is_grey(colours):
         grey = True
         words = [*words, "no pixel of it has a colour: the hole gets none either"]
+    if alpha is not None and (clear := float((alpha == 0).mean())):
+        words = [
+            *words,
+            f"{100 * clear:.1f} % of it is transparent: the colours that nobody sees there count as known beside the hole",
+        ]
     pixels = np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
     return Photo(
         path=path,

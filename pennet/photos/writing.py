@@ -25,8 +25,10 @@ _WRITERS: dict[str, _Writer] = {
 _DEEP = ("PNG", "TIFF")
 """Formats of 16 bits."""
 _WITH_GREY = ("PNG", "JPEG", "TIFF", "BMP", "AVIF")
+_WITH_GREY_AND_ALPHA = ("PNG", "TIFF")
+_COLOUR_SPACE = slice(16, 20)
+"""Where a profile says what numbers it is about (ICC.1, 7.2.6)."""
 _WITHOUT_ALPHA = ("JPEG", "BMP")
-_WITHOUT_EXIF = ("BMP",)
 
 
 def check_writable(path: Path, photo: Photo) -> None:
@@ -61,21 +63,20 @@ def write_photo(path: Path, photo: Photo, filled: Pixels) -> tuple[str, ...]:
     format, words = _format(path), []
     form = photo.form
     same = form.format == format
-    grey = form.grey and format in _WITH_GREY and (form.bands == 1 or not same)
+    transparent = photo.alpha is not None and format not in _WITHOUT_ALPHA
     samples: Samples = grey_of(filled)[..., None] if form.grey else filled
-    if form.grey and not grey:
+    if form.grey and (form.bands == 3 or format not in (_WITH_GREY_AND_ALPHA if transparent else _WITH_GREY)):
         samples = np.repeat(samples, 3, axis=2)
-    if photo.alpha is not None and format not in _WITHOUT_ALPHA:
-        if samples.shape[2] == 1 and format not in ("PNG", "TIFF"):
-            samples = np.repeat(samples, 3, axis=2)
-        samples = np.concatenate([samples, photo.alpha[..., None]], axis=2)
+    one_band = samples.shape[2] == 1
+    if transparent:
+        samples = np.concatenate([samples, photo.alpha[..., None]], axis=2)  # type: ignore[index]
     if samples.dtype == np.uint16 and format not in _DEEP:
         samples = eight_bits(samples)
         words.append(f"{format} holds 8 bits: 16 became 8")
-    if same and format not in _WITHOUT_EXIF:
+    if same:
         samples = turned_back(samples, form.orientation)
-    elif not same:
-        form, lost = _for_another(form)
+    else:
+        form, lost = _for_another(form, one_band)
         words += lost
     content, more_words = _WRITERS[format](samples, form)
     with replacing(path) as temporary:
@@ -95,13 +96,17 @@ def _endings() -> str:
     return f"{', '.join(first)} or {last}"
 
 
-def _for_another(form: Form) -> tuple[Form, list[str]]:
+def _for_another(form: Form, one_band: bool) -> tuple[Form, list[str]]:
     """What another format is given of a form, and what is lost."""
+    icc = form.icc
     exif = tiff.exif_of(form) if form.format == "TIFF" else form.exif
     notes = {"JPEG": lambda kind: kind != b"\xe0", "PNG": lambda kind: kind in (b"tEXt", b"zTXt", b"iTXt")}
     lost = [kind for kind, _ in form.parts if notes[form.format](kind)]
     words = [f"comments and captions of the {form.format} are left out"] if lost else []
-    return replace(form, exif=traces.upright(exif) if form.orientation != 1 else exif), words
+    if (icc[_COLOUR_SPACE] == b"GRAY") != one_band and icc:
+        icc = b""
+        words.append("its colour profile is left out: it is about grey, which is written as RGB, or the other way round")
+    return replace(form, exif=traces.upright(exif) if form.orientation != 1 else exif, icc=icc), words
 
 
 def _opaque(photo: Photo) -> bool:

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
@@ -64,6 +65,14 @@ def test_jpeg_that_holds_rgb(tmp_path: Path) -> None:
     target, words = written(content, "photo.jpg", tmp_path)
     with Image.open(target) as new:
         assert new.info["adobe_transform"] == 0 and words == ()
+
+
+def test_noise_that_outgrows_pillows_buffer(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    how = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
+    content = cv2.imencode(".jpg", noise, how)[1].tobytes()
+    target, words = written(content, "photo.jpg", tmp_path)
+    assert words == () and abs(target.stat().st_size / len(content) - 1) < 0.15
 
 
 @pytest.mark.parametrize("quality", [30, 75, 90])

@@ -196,13 +196,18 @@ def test_all_chunks_of_a_png(tmp_path: Path) -> None:
     written, words = through(png(SAMPLES, *(chunk(*each) for each in [*kept, *old])), "photo.png", tmp_path)
     found = [each for each in chunks(written) if each[0] not in (b"IHDR", b"IDAT", b"IEND")]
     assert sorted(found) == sorted(kept)
+    same = unpacked_png(written) == SAMPLES  # whatever the profile says of them
+    assert same[6:].all() and same[:, 6:].all() and not same[2:6, 2:6].all()
     assert words == ""
 
 
 def test_long_compressed_texts_are_no_matter(tmp_path: Path) -> None:
     """Pillow refuses such a file; here nobody unpacks what is only carried."""
-    bomb = (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(300_000_000), 1))
-    written, words = through(png(SAMPLES, chunk(*bomb)), "photo.png", tmp_path)
+    bomb = (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(5_000_000), 1))
+    content = png(SAMPLES, chunk(*bomb))
+    with pytest.raises(ValueError, match="MAX_TEXT_CHUNK"):
+        Image.open(io.BytesIO(content)).load()
+    written, words = through(content, "photo.png", tmp_path)
     assert bomb in list(chunks(written)) and words == ""
 
 
@@ -299,6 +304,16 @@ def test_words_for_what_another_format_cannot_hold(tmp_path: Path) -> None:
     long = chunk(b"eXIf", exif(1, note=bytes(70_000)))
     _, words = through(png(SAMPLES, long), "photo.png", tmp_path, "other.jpg")
     assert "EXIF is longer than a JPEG holds" in words
+
+
+def test_a_profile_of_grey_is_not_put_to_rgb(tmp_path: Path) -> None:
+    of_grey = bytes(16) + b"GRAY" + bytes(108)
+    content = encoded(SAMPLES[..., 0], "JPEG", icc_profile=of_grey)
+    for suffix, word in (("jpg", False), ("png", False), ("tif", False), ("webp", True)):
+        _, words = through(content, "photo.jpg", tmp_path, f"other.{suffix}")
+        with Image.open(tmp_path / f"other.{suffix}") as image:
+            assert image.info.get("icc_profile") == (None if word else of_grey)
+        assert ("its colour profile is left out" in words) == word
 
 
 def test_a_painted_hole_is_seen(tmp_path: Path) -> None:
