@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 
 CARRIERS = (
+    "pennet/__init__.py",  # the door for people: no stage goes through it
     "pennet/alone.py",  # keeps a second process out
     "pennet/atomic.py",  # writes bytes, makes none
     "pennet/config/",  # carries values; the values themselves are parameters

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pennet.errors import UserError
 from pennet.images import Picture
 from pennet.picture_pairs import Pair
 from pipelines.serving.limits import Refusal
@@ -64,7 +65,7 @@ class _Request:
                 break
             try:
                 filled.append(self._fill(pair.image, pair.mask, self._sharpness))
-            except (MemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError, UserError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 height, width = pair.mask.shape
@@ -73,7 +74,10 @@ class _Request:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """torch has a class for it on GPUs alone."""
+    """torch has a class for it on GPUs alone; what an estimate says beforehand has one of its own."""
     import torch
 
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    from pennet.inpainting.memory import TooLittleMemoryError
+
+    kinds = MemoryError, torch.OutOfMemoryError, TooLittleMemoryError
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import mlflow.models
@@ -12,7 +13,10 @@ from pennet.errors import UserError
 
 
 class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Fills the holes of pictures of any size; known pixels come back bit for bit.
+    """Fills the holes of pictures of any size, as `pennet.inpainter` does by itself; known pixels come back bit for bit.
+
+    A picture about as large as those that the model learnt from is seen whole; of a large photo each hole, with its context,
+    at the size that the model knows.
 
     Input: a mapping (or a table) with `image` and `mask`, N of each. An image is uint8 (H, W, 3) RGB, a mask uint8 (H, W),
     1 (or 255) = hole; or either is a file (PNG, JPEG, ...), as bytes or in base64. Columns are arrays: (N, H, W, 3) where
@@ -25,20 +29,23 @@ class Inpainter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
     def load_context(self, context: Any) -> None:
         """Loads the weights, onto a GPU where there is one."""
-        from pennet.generator_files import load_generator
-        from pennet.seeding import choose_device
+        from pennet import inpainter
 
-        self.generator = load_generator(context.artifacts["model_dir"]).to(choose_device("auto"))
+        self._inpainter = inpainter.Inpainter(Path(context.artifacts["model_dir"]))
+
+    @property
+    def generator(self) -> Any:
+        """The network, which a server moves to its device."""
+        return self._inpainter.generator
 
     # No type hints: MLflow would read them as a signature, and has none for a mapping of arrays.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        from pennet.inference import inpaint
         from pennet.picture_pairs import answer_like, check_pairs, is_file
 
         images, masks = (_items(model_input, name) for name in ("image", "mask"))
         pairs = check_pairs(images, masks)
         sharpness = (params or {}).get("sharpness")
-        filled = [inpaint(self.generator, pair.image, pair.mask, sharpness) for pair in pairs]
+        filled = [self._inpainter.fill(pair.image, pair.mask, sharpness=sharpness).image for pair in pairs]
         if not any(map(is_file, images)) and len({picture.shape for picture in filled}) == 1:
             return np.stack(filled)
         return _objects([answer_like(image, picture) for image, picture in zip(images, filled, strict=True)])
