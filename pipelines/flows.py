@@ -33,7 +33,7 @@ from pipelines.running.jobs import run_all
 from pipelines.running.own_folder import own_folder
 from pipelines.running.selection import Selection, select
 from pipelines.running.tasks import task_for
-from pipelines.running.temporary_server import guard_temporary_server
+from pipelines.running.temporary_server import start_temporary_server
 from pipelines.running.waiting import ended, wait_for_dvc
 
 STAGE_HOURS = 48.0
@@ -234,15 +234,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="stages at once, where they do not need each other")
     parser.add_argument("--stage-hours", type=float, default=STAGE_HOURS, help="time limit of each stage")
     arguments = parser.parse_args()
-    # An orderly exit, where Python would just end: Prefect's temporary server is stopped on the way out.
+    # An orderly exit, where Python would just end: the temporary server is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     try:
         load_params()  # both before a server is started for nothing
         check_workspace()
-        guard_temporary_server()
+        start_temporary_server()
         benchmark(arguments.jobs, arguments.stage_hours)
     except (UserError, OSError) as error:
         sys.exit(f"benchmark: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

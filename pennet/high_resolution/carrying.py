@@ -8,17 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pennet.high_resolution.scale import PATCH_PX, Scale
+from pennet.high_resolution.scale import Scale
 from pennet.high_resolution.texture import roughness
 from pennet.models.attention import Holed
 from pennet.models.seamless import with_border, without_seam
 from pennet.models.smooth import smooth_fill
 
-SMALLEST_SIDE_PX = 3 * PATCH_PX
+SMALLEST_SIDE_PX = 40
 """The search for sources starts at a scale of this side, or of up to twice of it."""
 ROUNDS = 6
-"""Times that sources are searched and the hole is filled, at each scale but the finest, the dearest."""
-LAST_ROUNDS = 2
+"""Times that sources are searched and the hole is filled, at each scale but the finest ones, the dearest."""
+LAST_ROUNDS = (2, 3)
+"""The same at the photo's own size and at half of it. There sources are carried and spread, and no far ones tried."""
 RANDOM = 6
 """Random sources that each pixel tries in a round, in ever smaller neighbourhoods of its own."""
 MAX_COMPARED = 2 * 10**7
@@ -67,12 +68,12 @@ def carry_up(
     if scale is None or found is None:
         enlarged = F.interpolate(small[None, :3], scale_factor=factor, mode="bilinear")[0]
         return torch.where(mask > 0, enlarged, image)
-    for values, hole in reversed(pyramid):
-        finest = values.shape[-1] == image.shape[-1]
-        channels = 3 if finest else len(values)  # at the photo's own size roughness can be seen in the pixels
+    for left, (values, hole) in reversed(list(enumerate(pyramid))):
+        channels = 3 if left == 0 else len(values)  # at the photo's own size roughness can be seen in the pixels
         coarse, scale = scale, Scale(values[:channels], hole)
         found = _carried(coarse, found, scale)
-        found = _improved(scale, found, LAST_ROUNDS if finest else ROUNDS)
+        is_dear = left < len(LAST_ROUNDS)
+        found = _improved(scale, found, LAST_ROUNDS[left] if is_dear else ROUNDS, searches=not is_dear)
     border = with_border(Holed(known[None], (mask > 0)[None]))
     copied = border._replace(values=torch.where(border.hole, scale.with_line(found)[None], known))
     filled = without_seam(Holed(known[None], (mask > 0)[None]), copied).values[0].clamp(-1, 1)
@@ -122,7 +123,9 @@ def _carried(coarse: Scale, sources: Tensor, fine: Scale) -> Tensor:
     return places
 
 
-def _improved(scale: Scale, sources: Tensor | None, rounds: int, given: Tensor | None = None) -> Tensor:
+def _improved(
+    scale: Scale, sources: Tensor | None, rounds: int, given: Tensor | None = None, searches: bool = True
+) -> Tensor:
     """Searches sources that are more alike, and fills the hole with them, again and again.
 
     Args:
@@ -130,6 +133,7 @@ def _improved(scale: Scale, sources: Tensor | None, rounds: int, given: Tensor |
         sources: (N,), of every place; None: there are none yet.
         rounds: how often.
         given: (2, H, W), sources to try besides.
+        searches: tries far sources too, not only those of neighbours.
 
     Returns:
         (N,).
@@ -140,24 +144,23 @@ def _improved(scale: Scale, sources: Tensor | None, rounds: int, given: Tensor |
         sources = torch.arange(len(scale.is_query), device=queries.device)
         sources[queries] = scale.most_alike(queries)
     line, column = scale.line_and_column(queries)
-    more = []
-    if given is not None:
-        more.append(scale.allowed(*given.long()[:, line, column]))
+    more: list[Tensor] = []
+    given_there = [] if given is None else [scale.allowed(*given.long()[:, line, column])]
     generator = torch.Generator().manual_seed(0)
-    for n in range(rounds):
+    for done in range(rounds):
         own = sources[queries]
         beside = [queries + d for d in scale.neighbours]
         spread = [torch.where(scale.is_query[p], sources[p] - (p - queries), -1) for p in beside]
-        jitter = [own + dy * scale.stride + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-        far = [scale.most_alike(queries)] if compares_all else _random(scale, own, generator)
+        if searches:
+            more = given_there + (_random(scale, own, generator) if not compares_all else [scale.most_alike(queries)])
+        if searches or not done:
+            more = more + [own + dy * scale.stride + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
         sources = sources.clone()
-        sources[queries] = scale.best(sources, [*more, *spread, *jitter, *far])
-        scale.fill(sources, *VOTES[0 if n < rounds-1 and channels5(scale) else 1])
+        sources[queries] = scale.best(sources, [*spread, *more])
+        scale.fill(sources)
+        more = []
     return sources
 
-
-VOTES=((7,2.),(3,.75))
-def channels5(s): return s.channels>3
 
 def _random(scale: Scale, own: Tensor, generator: torch.Generator) -> list[Tensor]:
     """Places around sources, from half the picture's side to a few pixels away."""

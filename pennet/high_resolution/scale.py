@@ -17,7 +17,7 @@ REACH_PX = PATCH_PX // 2
 VOTES_PX = 3
 """Side of the square whose pixels have a say in a copied pixel: what the source of a neighbour shows there."""
 VOTES_SIGMA_PX = 0.75
-QUERIES_PX = 4
+QUERIES_PX = 2
 """Known pixels so far from the hole get a source too: all that have a say, and the line that tells of a seam."""
 AT_ONCE = 2048
 """Patches compared at once: few enough to stay in a core's cache."""
@@ -113,21 +113,21 @@ class Scale:
             found.append(chosen)
         return torch.cat(found)
 
-    def copied(self, sources: Tensor, votes_px: int = VOTES_PX, sigma: float = VOTES_SIGMA_PX) -> Tensor:
+    def copied(self, sources: Tensor) -> Tensor:
         """What the sources show at the queries: (N,) -> (n, C); what a pixel's neighbours copy has a say in it."""
         total, copies = self.values.new_zeros(len(self.queries), 1), 0.0
-        reach = range(-(votes_px // 2), votes_px // 2 + 1)
+        reach = range(-(VOTES_PX // 2), VOTES_PX // 2 + 1)
         for line, column in ((i, j) for i in reach for j in reach):
             step = line * self.stride + column
             voter = self.queries + step
-            say = math.exp(-(line**2 + column**2) / (2 * sigma**2)) * self.is_query[voter, None]
+            say = math.exp(-(line**2 + column**2) / (2 * VOTES_SIGMA_PX**2)) * self.is_query[voter, None]
             copies = copies + say * self.values.index_select(0, sources[voter] - step)
             total += say
         return copies / total
 
-    def fill(self, sources: Tensor, *a) -> None:
+    def fill(self, sources: Tensor) -> None:
         """Fills the hole with what the sources show."""
-        self.values[self.queries[self.is_hole]] = self.copied(sources, *a)[self.is_hole]
+        self.values[self.queries[self.is_hole]] = self.copied(sources)[self.is_hole]
 
     def with_line(self, sources: Tensor) -> Tensor:
         """The picture, filled, with the copy also in the known pixels beside the hole: (C, H, W)."""

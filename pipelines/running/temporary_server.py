@@ -1,7 +1,8 @@
-"""Prefect's temporary server, which Prefect starts before a flow begins, ends with the process that it was started for.
+"""A Prefect server for the time of one process, where the user has none.
 
-Prefect ends it where Python exits in order. For all other ends, at any moment, a guard waits from the start: the server is
-found by a variable that every process hands on to its children, so that none is missed that was just being started.
+Prefect would start one itself, in the process group of the flow: Ctrl-C and a SIGTERM to the group then end it first, and
+the flow spends minutes on telling a server that is gone how it ended. This one has a group of its own, and ends with this
+process, a SIGKILL included.
 """
 
 from __future__ import annotations
@@ -9,54 +10,64 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 
-import psutil
+import prefect
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
-_VARIABLE = "PENNET_FLOW_PROCESS"
-_GUARD = """trap '' HUP INT TERM; read -r _; exec "$@" """
-"""Waits until the pipe on its standard input closes, which the kernel does however the process at the other end ends."""
-_BIRTH_SECONDS = 3.0
-"""How long a process may take to come into sight that was being started when its parent was killed."""
-_TERMINATION_SECONDS = 10.0
+from pennet.errors import UserError
+from pipelines.loopback import answers
+from pipelines.process import child
 
-
-def guard_temporary_server() -> None:
-    """Ends the temporary server when this process ends, a SIGKILL included; to be called before the first flow."""
-    os.environ[_VARIABLE] = mark = uuid.uuid4().hex
-    guard = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "guard", sys.executable, "-P", str(Path(__file__).absolute()), mark],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    atexit.register(guard.kill)  # comes after Prefect's own end of the server, which is registered later
+START_SECONDS = 180.0
+_POLL_SECONDS = 0.1
+_VARIABLES = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+"""As Prefect starts its own temporary server: without its page and its scheduler."""
 
 
-def _end_servers(mark: str) -> None:
-    """Ends every Prefect server that was started with the mark."""
-    deadline = time.monotonic() + _BIRTH_SECONDS
-    while time.monotonic() < deadline:
-        servers = [process for process in psutil.process_iter() if _is_server(process, mark)]
-        for server in servers:
-            with contextlib.suppress(psutil.Error):
-                server.terminate()
-        for server in psutil.wait_procs(servers, _TERMINATION_SECONDS)[1]:
-            with contextlib.suppress(psutil.Error):
-                server.kill()
-        time.sleep(0.1)
+def start_temporary_server() -> None:
+    """Starts a server, unless Prefect is set to use one, and waits until it answers; it ends when this process ends.
+
+    To be called before the first flow begins.
+
+    Raises:
+        UserError: the server ended, or did not answer in time.
+    """
+    if PREFECT_API_URL.value():
+        return
+    leaving = contextlib.ExitStack()
+    atexit.register(leaving.close)  # comes after Prefect's last messages, whose end is registered later
+    port = _free_port()
+    server = leaving.enter_context(child(_command(port), stdout=subprocess.DEVNULL, variables=_VARIABLES))
+    url = f"http://127.0.0.1:{port}/api"
+    _wait_until_healthy(server, url)
+    leaving.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_UI_URL: ""}))  # it has no page to link to
+    os.environ["PREFECT_API_URL"] = url  # for the processes of the flow
 
 
-def _is_server(process: psutil.Process, mark: str) -> bool:
-    with contextlib.suppress(psutil.Error, OSError):  # it ended meanwhile, or is another user's
-        return "prefect.server.api.server:create_app" in process.cmdline() and process.environ().get(_VARIABLE) == mark
-    return False
+def _command(port: int) -> list[str]:
+    place = ["--app-dir", str(Path(prefect.__file__).parent), "--host", "127.0.0.1", "--port", str(port)]
+    words = ["--log-level", "error", "--lifespan", "on"]
+    return [sys.executable, "-m", "uvicorn", *place, "--factory", "prefect.server.api.server:create_app", *words]
 
 
-if __name__ == "__main__":
-    _end_servers(sys.argv[1])
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(server: subprocess.Popen[str], url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(f"{url}/health"):
+        if server.poll() is not None:
+            raise UserError(
+                f"Prefect's temporary server ended with status {server.returncode}; start it yourself: `make up`"
+            )
+        if time.monotonic() > deadline:
+            raise UserError(f"Prefect's temporary server did not answer within {START_SECONDS:.0f} s; try again")
+        time.sleep(_POLL_SECONDS)

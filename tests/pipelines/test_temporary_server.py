@@ -11,25 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pipelines.test_process import is_alive
 from tests.pipelines.toy import make_toy
-from tests.project import ROOT, environment
-
-STARTED_AND_KILLED = """
-import os, signal, subprocess, sys
-from pipelines.running.temporary_server import guard_temporary_server
-
-def start(*command):
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-before = start("sleep", "600")
-guard_temporary_server()
-stage = start("sleep", "600")
-server = start(sys.executable, "-c", "import time; time.sleep(600)", "prefect.server.api.server:create_app")
-print(before.pid, stage.pid, server.pid, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-"""With a server that takes no time to start; the others are not the guard's to end."""
+from tests.project import environment
 
 
 def ended(processes: Callable[[], object], seconds: float = 120) -> bool:
@@ -39,44 +22,33 @@ def ended(processes: Callable[[], object], seconds: float = 120) -> bool:
     return not processes()
 
 
-def test_a_server_that_was_started_just_before_the_kill_is_ended_and_nothing_else() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", STARTED_AND_KILLED],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    before, stage, server = map(int, result.stdout.split())
-    try:
-        assert result.returncode == -signal.SIGKILL
-        assert ended(lambda: is_alive(server))
-        assert is_alive(before)
-        assert is_alive(stage)
-    finally:
-        for pid in (before, stage):
-            os.kill(pid, signal.SIGKILL)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_a_flow_that_is_ended_while_its_server_starts_leaves_no_process(tmp_path: Path, end: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("end", "begun"), [(signal.SIGINT, False), (signal.SIGKILL, False), (signal.SIGINT, True), (signal.SIGTERM, True)]
+)
+def test_a_flow_whose_group_gets_a_signal_ends_soon_and_leaves_no_process(
+    tmp_path: Path, end: signal.Signals, begun: bool
+) -> None:
     folder = make_toy(tmp_path)
-    with subprocess.Popen(
-        [sys.executable, "-m", "pipelines.flows"],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not (server := server_of(process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(end)
-        process.wait(60)
-    assert server
+    log = tmp_path / "log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "pipelines.flows"],
+            cwd=folder,
+            env=environment(folder),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # the whole group gets it, as from Ctrl-C
+        ) as process,
+    ):
+        assert ended(lambda: not server_of(process.pid))
+        if begun:
+            assert ended(lambda: "Beginning flow run" not in log.read_text()), log.read_text()
+        os.killpg(process.pid, end)
+        status = process.wait(60)  # Prefect's own server, ended with the group, kept a flow for minutes
+    assert status in (-end, 128 + end), log.read_text()
+    assert begun or "Traceback" not in log.read_text(), log.read_text()
     assert ended(lambda: processes_of(folder)), processes_of(folder)
 
 
