@@ -141,11 +141,15 @@ def _output_folder(output: str | None, num_photos: int) -> Path | None:
     if output is None:
         return None
     path = Path(output)
-    if path.is_dir() or output.endswith(("/", "\\")) or not path.suffix:
+    if path.is_dir() or output.endswith(("/", "\\")):
         return path
-    if num_photos > 1 and (path.is_file() or path.suffix.lower() in SUFFIXES):
+    if num_photos == 1 and path.suffix:
+        return None
+    if path.suffix.lower() in SUFFIXES:
         raise UserError(f"{output}: one file for {num_photos} results; name a folder")
-    return path if num_photos > 1 else None
+    if path.exists():
+        raise UserError(f"{output}: is a file; name a folder, or for one photo a file with a suffix, such as {output}.png")
+    return path
 
 
 class _Masks:

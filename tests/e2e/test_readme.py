@@ -183,7 +183,7 @@ def test_inpaint_fills_a_photo(demo: Path) -> None:
     hole = mask[..., 0] > 0
     assert (hole.sum(), hole[80:140, 120:320].all()) == (60 * 200, True)
     filled = np.array(Image.open(demo / "photo_filled.jpg")).astype(int)
-    assert np.abs(filled - photo)[~hole].mean() < 1
+    assert np.abs(filled - photo)[~hole].mean() < 3
     assert np.abs(filled - photo)[hole].mean() > 5
     crisp = np.array(Image.open(demo / "crisp.png"))
     assert np.array_equal(crisp[~hole], photo[~hole])
