@@ -58,6 +58,11 @@ def find_model(wanted: str | Path | nn.Module) -> Model:
         folder = find_registered(wanted)
         return Model(name, load_generator(folder), trained_size(folder))
     path = Path(wanted)
+    if path.suffix.lower() == ".onnx":
+        from pennet.onnx.running import load_onnx
+
+        exported = load_onnx(path)
+        return Model(path.name, exported, exported.trained_size_px)
     if path.is_dir():
         return Model(name, load_generator(path), trained_size(path))
     if path.is_file() and path.suffix.lower() in CHECKPOINTS:
@@ -91,5 +96,6 @@ def _what_is_wrong(path: Path) -> str:
 def _what_there_is() -> str:
     return (
         f"a model is default, one of {', '.join(classical_methods())}, the folder of a trained generator, its"
-        f" generator.safetensors, a checkpoint of the authors' release (.pth), or {REGISTERED}NAME@ALIAS"
+        f" generator.safetensors, what `pennet export` wrote (.onnx), a checkpoint of the authors' release (.pth), or"
+        f" {REGISTERED}NAME@ALIAS"
     )
