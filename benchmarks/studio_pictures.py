@@ -4,7 +4,7 @@
     python -m benchmarks.studio_pictures --model models/terrain/pennet/seed-2019 --methods default patchmatch
 
 Starts the page on a free port of this machine, picks an example in Chromium, fills its hole with some methods, and
-writes what can be seen: docs/pictures/studio-desktop.png, studio-phone.png and studio-sources.png, of 128 colours each.
+writes what can be seen: docs/pictures/studio-desktop.png, studio-phone.png and studio-sources.png, of 256 colours each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pennet.atomic import replacing
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 FOLDER = Path("docs/pictures")
-COLOURS = 128
+COLOURS = 256
 TIMEOUT = 180_000
 """Milliseconds."""
 EXAMPLE = 1
