@@ -1,7 +1,7 @@
 """The pictures of docs/studio.md: the page with an example filled, on a desktop and on a phone.
 
     python -m benchmarks.studio_pictures
-    python -m benchmarks.studio_pictures --model models/terrain/pennet/seed-2019 --methods default patchmatch
+    python -m benchmarks.studio_pictures --model models/terrain/pennet/seed-2019 --methods default patchmatch mean
 
 Starts the page on a free port of this machine, picks an example in Chromium, fills its hole with some methods, and
 writes what can be seen: docs/pictures/studio-desktop.png, studio-phone.png and studio-sources.png, of 256 colours each.
@@ -37,7 +37,7 @@ POINT = (0.28, 0.80)
 def main() -> None:
     parser = argparse.ArgumentParser(description="Takes the pictures of docs/studio.md.")
     parser.add_argument("--model", action="append", default=[], help="a trained generator to offer too")
-    parser.add_argument("--methods", nargs="+", default=["default", "patchmatch"], help="what fills the example's hole")
+    parser.add_argument("--methods", nargs="+", default=["default", "telea"], help="what fills the example's hole")
     chosen = parser.parse_args()
     options = [text for model in chosen.model for text in ("--model", model)]
     command = [sys.executable, "-m", "pennet", "studio", "--port", "0", *options]
