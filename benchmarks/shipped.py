@@ -197,7 +197,7 @@ def digits(key: str, value: float) -> str:
     return f"{value:.2f}" if key in (PSNR.key, SECONDS) else f"{value:.4f}"
 
 
-def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 288) -> NDArray[np.uint8]:
+def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 264) -> NDArray[np.uint8]:
     """A row for each case: the photo with its hole, each method in order, the truth. Each row has its photo's shape."""
     from PIL import Image
 
