@@ -53,7 +53,7 @@ OURS, AT_ONCE, CLASSICAL = "default", "default, original", ("patchmatch", "telea
 WEIGHTS = Path(__file__).parents[1] / "pennet/weights/default"
 METRICS = (L1_HOLE, PSNR, LPIPS.of("alex"), SEAM)
 SECONDS = "seconds"
-SHEET_QUALITY = 70
+SHEET_QUALITY = 50
 SIZES = ("128", "256", "whole")
 HOLES = ("square, 1/4", "square, 1/2", "strokes", "things")
 DRAWN = {"strokes": "lama_medium", "things": "objects"}
@@ -197,7 +197,7 @@ def digits(key: str, value: float) -> str:
     return f"{value:.2f}" if key in (PSNR.key, SECONDS) else f"{value:.4f}"
 
 
-def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 288) -> NDArray[np.uint8]:
+def sheet(made: Sequence[Case], fills: Mapping[str, Fill], width_px: int = 264) -> NDArray[np.uint8]:
     """A row for each case: the photo with its hole, each method in order, the truth. Each row has its photo's shape."""
     from PIL import Image
 

@@ -1,9 +1,9 @@
 """The pictures of docs/studio.md: the page with an example filled, on a desktop and on a phone.
 
     python -m benchmarks.studio_pictures
-    python -m benchmarks.studio_pictures --model models/terrain/pennet/seed-2019 --methods default patchmatch
+    python -m benchmarks.studio_pictures --model models/terrain/pennet/seed-2019 --methods default patchmatch mean
 
-Starts the page on a free port of this machine, picks the first example in Chromium, fills its hole with some methods, and
+Starts the page on a free port of this machine, picks an example in Chromium, fills its hole with some methods, and
 writes what can be seen: docs/pictures/studio-desktop.png, studio-phone.png and studio-sources.png, of 256 colours each.
 """
 
@@ -28,14 +28,16 @@ FOLDER = Path("docs/pictures")
 COLOURS = 256
 TIMEOUT = 180_000
 """Milliseconds."""
-POINT = (0.61, 0.70)
-"""Of the first example's hole: right and down, of its sides."""
+EXAMPLE = 1
+"""Its number: the canyon."""
+POINT = (0.28, 0.80)
+"""Of its hole: right and down, of its sides."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Takes the pictures of docs/studio.md.")
     parser.add_argument("--model", action="append", default=[], help="a trained generator to offer too")
-    parser.add_argument("--methods", nargs="+", default=["default", "patchmatch"], help="what fills the example's hole")
+    parser.add_argument("--methods", nargs="+", default=["default", "telea"], help="what fills the example's hole")
     chosen = parser.parse_args()
     options = [text for model in chosen.model for text in ("--model", model)]
     command = [sys.executable, "-m", "pennet", "studio", "--port", "0", *options]
@@ -58,7 +60,7 @@ def _take(browser: Browser, address: str, name: str, methods: list[str]) -> None
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(TIMEOUT)
     page.goto(address)
-    page.locator("#examples button").first.click()
+    page.locator("#examples button").nth(EXAMPLE).click()
     page.get_by_text("of the photo is hole").first.wait_for()
     for label in page.locator("#models label").all():
         label.locator("input").set_checked(label.inner_text().strip() in methods)
@@ -84,7 +86,11 @@ def _write(page: Page, path: Path) -> None:
     page.wait_for_timeout(2000)
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         raise SystemExit(f"{path}: the page is wider than its window")
-    picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB").quantize(COLOURS)
+    picture = (
+        Image.open(io.BytesIO(page.screenshot(full_page=True)))
+        .convert("RGB")
+        .quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)

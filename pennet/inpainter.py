@@ -177,7 +177,7 @@ class Inpainter:
             raise UserError(f"strategy: expected one of {', '.join(STRATEGIES)}, got {strategy!r}")
         tasks = self._tasks(mask, strategy)
         windows = tuple(task.window for task in tasks)
-        needed = peak_bytes(self.generator, mask, windows, carries=strategy == "auto")
+        needed = peak_bytes(self.generator, mask, windows, strategy == "auto", self.name)
         plan = Plan(strategy, windows, needed, self._words(mask, strategy, tasks))
         check_fits(plan, mask.shape, self.generator, lambda other: self._needs(mask, other))
         return plan, tasks
@@ -194,7 +194,7 @@ class Inpainter:
         from pennet.inpainting.memory import peak_bytes
 
         windows = [task.window for task in self._tasks(mask, strategy)]
-        return peak_bytes(self.generator, mask, windows, carries=strategy == "auto")
+        return peak_bytes(self.generator, mask, windows, strategy == "auto", self.name)
 
     def _sight(self) -> Sight:
         from pennet.inpainting.windows import Sight

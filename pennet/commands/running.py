@@ -35,21 +35,20 @@ def run(jobs: list[Job], fill: Fill, as_json: bool = False) -> int:
         The exit code.
     """
     failed: list[Outcome] = []
-    done = 0
     with _bar(jobs) as bar:
-        try:
-            for job in jobs:
+        for number, job in enumerate(jobs):
+            filled = number - len(failed)
+            try:
                 outcome = _outcome(job, fill, _windows_of(bar, len(jobs)))
-                failed += [outcome] * (outcome.error is not None)
-                done += 1
                 _tell(outcome, as_json, bar)
-                if len(jobs) > 1:
-                    bar.update()
-        except KeyboardInterrupt:
-            bar.close()
-            rest = f"; {len(failed)} of the others could not be" if failed else ""
-            _say(f"pennet: interrupted: {done - len(failed)} of {len(jobs)} photos were filled{rest}", sys.stderr)
-            return INTERRUPTED
+            except KeyboardInterrupt:
+                bar.close()
+                before = f"{filled} of {len(jobs)} photos were filled before it"
+                _say(f"pennet: interrupted at {shown(job.photo)}: {before}", sys.stderr)
+                return INTERRUPTED
+            failed += [outcome] * (outcome.error is not None)
+            if len(jobs) > 1:
+                bar.update()
     if len(jobs) == 1 and failed:
         _say(f"pennet: {failed[0].error}", sys.stderr)
     elif failed:

@@ -141,8 +141,7 @@ def _better(scale: Scale, found: Tensor, small: Tensor, hole: Tensor, named: Ten
         hole: (1, h, w), bool.
         named: (2, h, w), the network's sources.
     """
-    own = Scale(small, hole)
-    places = _all_compared(own)
+    own, places = Scale(small, hole), found.clone()  # known pixels beside the hole have no source of the network's
     line, column = own.line_and_column(own.queries)
     known = own.allowed(*named.long()[:, line, column])
     places[own.queries] = torch.where(known >= 0, known, places[own.queries])

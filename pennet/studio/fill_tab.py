@@ -122,14 +122,17 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
             written = new_folder() / f"{job.photo.stem}-{Path(name).name}{suffix}"
             words = [*filled.plan.words, *write_photo(written, photo, filled.image)]
         facts = [f"{filled.seconds:.2f} s", f"hole {_percent(job)}", f"strategy {filled.plan.strategy}", *words]
-        before_after = shown(photo.pixels), shown(filled.image)
-        return [
-            before_after,
-            gr.DownloadButton(f"Download {suffix[1:].upper()}", written, visible=True),
-            html.escape("; ".join(facts)),
-        ]
+        before_after = gr.ImageSlider((shown(photo.pixels), shown(filled.image)), slider_position=_middle(job))
+        button = gr.DownloadButton(f"Download {suffix[1:].upper()}", written, visible=True)
+        return [before_after, button, html.escape("; ".join(facts))]
 
     return fill
+
+
+def _middle(job: Job) -> float:
+    """Of the hole, from the left, in percent of the photo's width: there a slider shows both before and after."""
+    columns = job.mask.any(axis=0).nonzero()[0]
+    return 100 * float(columns.mean() + 0.5) / job.mask.shape[1]
 
 
 def _percent(job: Job) -> str:

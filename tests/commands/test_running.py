@@ -88,7 +88,7 @@ def test_a_dry_run_says_what_would_be_done(capsys: pytest.CaptureFixture[str]) -
 
 def test_ctrl_c_says_how_many_were_filled(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(JOBS, all_but("c", error=KeyboardInterrupt())) == 130  # type: ignore[arg-type]
-    assert capsys.readouterr().err == "pennet: interrupted: 2 of 3 photos were filled\n"
+    assert capsys.readouterr().err == "pennet: interrupted at c.jpg: 2 of 3 photos were filled before it\n"
 
 
 class Terminal(io.StringIO):

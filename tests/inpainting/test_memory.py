@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pennet.inpainter import Inpainter
 from pennet.inpainting import memory
 
 CODE = """
@@ -72,3 +74,9 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "memory.max").write_text("max\n")
     monkeypatch.setattr(memory, "_CGROUPS", (files, ("/nowhere", "/nowhere")))
     assert memory.available_bytes() > 3_000_000
+
+
+def test_a_method_that_solves_equations_needs_memory_for_each_hole_pixel() -> None:
+    mask = np.zeros((1000, 1000), np.uint8)
+    mask[100:800, 100:800] = 1
+    assert Inpainter("biharmonic").plan(mask).memory_bytes - Inpainter("telea").plan(mask).memory_bytes > 4000 * 700**2

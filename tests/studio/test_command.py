@@ -43,9 +43,11 @@ def test_a_model_or_a_comparison_that_does_not_exist_is_refused(tmp_path: Path) 
     assert "--comparison nowhere: no such folder" in refused(tmp_path, "--port", "0", "--comparison", "nowhere")
 
 
-def test_uploads_go_after_a_while_and_all_with_the_page(tmp_path: Path) -> None:
+def test_it_listens_on_loopback_uploads_go_after_a_while_and_all_with_the_page(tmp_path: Path) -> None:
     write_photo(tmp_path / "a.png", 0)
     with running(tmp_path / "page", "--keep-minutes", "0.02") as studio:
+        if Path("/proc/net/tcp").exists():
+            assert listening_on(int(studio.url.rstrip("/").rpartition(":")[2])) == ["0100007F"]  # loopback alone
         with urllib.request.urlopen(studio.url) as answer:
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
         before = set(studio.kept())  # the page's own, such as its examples
@@ -65,11 +67,7 @@ def test_uploads_go_after_a_while_and_all_with_the_page(tmp_path: Path) -> None:
         assert list(studio.temporary.iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the kernel's list of sockets")
-def test_it_listens_on_loopback_alone(tmp_path: Path) -> None:
-    with running(tmp_path / "page") as studio:
-        port = int(studio.url.rstrip("/").rpartition(":")[2])
-        listening = [
-            line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
-        ]
-        assert [address for address in listening if address.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+def listening_on(port: int) -> list[str]:
+    """The addresses that somebody listens on with a port, as the kernel writes them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [row[1].partition(":")[0] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"]

@@ -238,7 +238,6 @@ def test_every_mistake_is_told_and_can_be_mended(folder: Path, page: Page) -> No
     fill(page)
     expect(result_of(page, "mean").locator("img")).to_have_count(2, timeout=TIMEOUT)
     replaced("heavy.bmp")
-    page.screenshot(path="/tmp/t_err.png", full_page=True)
     told("maximum")
 
 
