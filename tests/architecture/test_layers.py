@@ -11,7 +11,7 @@ from pipelines.meaning import ROOT
 ALLOWED_IMPORTERS = {
     "prefect": {
         "pipelines/flows.py",
-        *(f"pipelines/running/{name}.py" for name in ("artifacts", "slots", "tasks")),
+        *(f"pipelines/running/{name}.py" for name in ("artifacts", "slots", "tasks", "temporary_server")),
     },
     "dvc": {"pipelines/dag.py"},
     "mlflow": {
