@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def fillings(
     if original:
         ways["at full size"] = whole
     for method in ("patchmatch", "telea"):
-        ways[method] = lambda method=method: classical.fill(method, picture, mask)
+        ways[method] = partial(classical.fill, method, picture, mask)
     found = {}
     for name, way in ways.items():
         start = time.process_time()

@@ -57,7 +57,8 @@ def carry_up(
     small = torch.cat([torch.where(hole, prediction.float(), small[:3]), guess])
     if factor == 1 or not hole.any():
         return torch.where(mask > 0, small[:3], image)
-    scale, found = None, None
+    scale: Scale | None = None
+    found: Tensor | None = None
     for values, cells in _coarser(small, hole):
         coarse, scale = scale, Scale(values, cells)
         if not scale.can_copy.any():

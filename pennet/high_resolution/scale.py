@@ -105,9 +105,10 @@ class Scale:
                 if not len(rows):
                     continue
                 new = new[rows]
-                every = len(rows) == len(place)
-                of_rows = (patch, weight, place, around)
-                difference = self._difference(*(of_rows if every else [x[rows] for x in of_rows]), new)
+                if len(rows) == len(place):
+                    difference = self._difference(patch, weight, place, around, new)
+                else:
+                    difference = self._difference(patch[rows], weight[rows], place[rows], around[rows], new)
                 better = difference < lowest[rows]
                 lowest[rows[better]], chosen[rows[better]] = difference[better], new[better]
             found.append(chosen)
@@ -115,7 +116,7 @@ class Scale:
 
     def copied(self, sources: Tensor) -> Tensor:
         """What the sources show at the queries: (N,) -> (n, C); what a pixel's neighbours copy has a say in it."""
-        total, copies = self.values.new_zeros(len(self.queries), 1), 0.0
+        total, copies = self.values.new_zeros(len(self.queries), 1), torch.zeros_like(self.values[self.queries])
         reach = range(-(VOTES_PX // 2), VOTES_PX // 2 + 1)
         for line, column in ((i, j) for i in reach for j in reach):
             step = line * self.stride + column
