@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pennet.errors import UserError
 from pennet.images import Picture, to_float
-from pennet.models.pennet import PENNet
+from pennet.models.pennet import AttentionTransferNetwork, PENNet
 from pennet.models.sources import copied_from
 
 
@@ -69,6 +69,7 @@ def source_levels(generator: torch.nn.Module, image: Picture, mask: NDArray[np.u
             scale = generator.num_levels - position
             if transfer is None or scale < generator.finest_attention:
                 continue
+            assert isinstance(transfer, AttentionTransferNetwork)
             compared = pyramid[scale - generator.shallowest][generator.compares]
             places = copied_from(transfer.fill, compared, hole, 2**scale)[0, :, :height, :width]
             places = places.round().clamp_min(0).minimum(last)

@@ -25,7 +25,7 @@ def comparison_tab(folder: Path | None) -> tuple[list[gr.Component], Any]:
 
     def read() -> list[Any]:
         words, found = _words(folder), sorted(folder.glob("*.png"))[:MOST_PICTURES] if folder else []
-        shown = [gr.Image(path, label=path.stem.replace("_", " "), visible=True) for path in found]
+        shown = [gr.Image(str(path), label=path.stem.replace("_", " "), visible=True) for path in found]
         return [words, *shown, *([gr.Image(visible=False)] * (MOST_PICTURES - len(shown)))]
 
     return [table, *pictures], read

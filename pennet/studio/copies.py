@@ -55,11 +55,10 @@ def _window_with(windows: tuple[Window, ...], point: tuple[int, int]) -> Window:
 def _seen(pixels: Pixels, mask: NDArray[np.uint8], window: Window) -> tuple[Picture, NDArray[np.uint8]]:
     """A window as the network sees it: known pixels averaged over cells; a cell with a hole pixel is hole."""
     lines, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
-    part, hole, f = pixels[lines, columns], mask[lines, columns], window.factor
-    if part.dtype == np.uint16:
-        part = part >> 8
-    beyond = ((0, -part.shape[0] % f), (0, -part.shape[1] % f))
-    part, hole = np.pad(part, (*beyond, (0, 0)), mode="edge"), np.pad(hole, beyond, mode="edge")
+    whole, hole, f = pixels[lines, columns], mask[lines, columns], window.factor
+    eight_bits = (whole >> 8 if whole.dtype == np.uint16 else whole).astype(np.uint8)
+    beyond = ((0, -hole.shape[0] % f), (0, -hole.shape[1] % f))
+    part, hole = np.pad(eight_bits, (*beyond, (0, 0)), mode="edge"), np.pad(hole, beyond, mode="edge")
     height, width = hole.shape[0] // f, hole.shape[1] // f
     small = part.reshape(height, f, width, f, 3).mean(axis=(1, 3)).round().astype(np.uint8)
     return small, hole.reshape(height, f, width, f).max(axis=(1, 3))

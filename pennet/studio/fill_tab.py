@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from pennet.errors import UserError
 from pennet.photos.writing import write_photo
@@ -79,7 +80,7 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
         showing = [gr.Column(visible=name in names) for name in models.names]
         return [asked, words, *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
 
-    seen = {"inputs": [photo, mask, invert, resize], "outputs": [about, editor], "api_visibility": "private"}
+    seen: dict[str, Any] = {"inputs": [photo, mask, invert, resize], "outputs": [about, editor], "api_visibility": "private"}
     new = photo.upload(lambda: None, None, mask, api_visibility="private")  # a mask is of one photo
     new.then(see, show_progress="minimal", **seen)
     for changed in (photo.clear, mask.upload, mask.clear, invert.input, resize.input):
@@ -131,7 +132,7 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
 
 def _middle(job: Job) -> float:
     """Of the hole, from the left, in percent of the photo's width: there a slider shows both before and after."""
-    columns = job.mask.any(axis=0).nonzero()[0]
+    columns = np.flatnonzero(job.mask.any(axis=0))
     return 100 * float(columns.mean() + 0.5) / job.mask.shape[1]
 
 

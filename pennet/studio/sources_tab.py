@@ -41,7 +41,7 @@ def sources_tab(models: Models, limits: Limits, job: gr.State) -> tuple[list[gr.
             scale = max(height, width) / max(shown(pixels).shape[:2])
             column, line = (int((place + 0.5) * scale) for place in event.index)
             point = min(line, height - 1), min(column, width - 1)
-            drawn = drawn_copies(models.inpainter(name), pixels, asked.mask, point)
+            drawn: list[tuple[Any, str]] = [*drawn_copies(models.inpainter(name), pixels, asked.mask, point)]
         drawn += [(None, "")] * (MOST_LEVELS - len(drawn))
         return [update for figure, words in drawn for update in (gr.Column(visible=figure is not None), figure, words)]
 

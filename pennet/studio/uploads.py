@@ -102,9 +102,8 @@ def painted(editor: dict[str, Any] | None, height: int, width: int) -> NDArray[n
 
 def shown(pixels: Pixels) -> Picture:
     """A picture for a browser: 8 bits, at most `SHOWN_PX` wide and high; (H, W, 3) -> (H', W', 3) uint8."""
-    if pixels.dtype == np.uint16:
-        pixels = pixels >> 8
-    picture = Image.fromarray(pixels.astype(np.uint8))
+    eight_bits = (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
+    picture = Image.fromarray(eight_bits)
     picture.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BOX)
     return np.array(picture)
 
