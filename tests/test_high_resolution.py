@@ -138,8 +138,8 @@ def test_the_patch_most_alike_is_that_of_a_search_one_by_one(noise: Tensor) -> N
                 if known[v : v + 7, u : u + 7].all():
                     step = padded[:, y : y + 7, x : x + 7] - padded[:, v : v + 7, u : u + 7]
                     apart[v, u] = float((step.square() * weights[y : y + 7, x : x + 7]).sum())
-        best = tuple(int(v) for v in scale.line_and_column(torch.tensor(place)))
-        assert apart[best] <= min(apart.values()) + 1e-4
+        v, u = (int(number) for number in scale.line_and_column(torch.tensor(place)))
+        assert apart[v, u] <= min(apart.values()) + 1e-4
 
 
 def test_roughness_is_that_of_the_known_part() -> None:
@@ -152,7 +152,7 @@ def test_roughness_is_that_of_the_known_part() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """A hole of 300 x 300 px in a window of 1,024 x 1,024; another process, because peaks do not go away."""
+    """A hole of 200 x 200 px in a window of 1,024 x 1,024; another process, because peaks do not go away."""
     code = """
 from pathlib import Path
 import torch
