@@ -18,7 +18,7 @@ from pennet.studio.messages import told
 from pennet.studio.models import Models
 from pennet.studio.uploads import SHADE, Job, read_job, read_mask, read_upload, shaded, shown
 
-EXAMPLES = [Path(__file__).parent / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
+EXAMPLES = [Path(__file__).parents[1] / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
 PAINT = "#{:02x}{:02x}{:02x}".format(*SHADE)
 FILE_TYPES = ["image", ".tif", ".tiff", ".avif", ".heic", ".jfif"]
 HINT = "Paint over what is to be filled, or upload a mask."
