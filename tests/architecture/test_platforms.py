@@ -14,7 +14,8 @@ from pathlib import Path
 import pennet
 
 # What others than this library do with the platform is done before.
-import av, cv2, gradio, lpips, numpy, onnx, onnxruntime, patchmatch, rich.console, scipy.stats, skimage.restoration, torch, tqdm, typer
+import av, gradio, onnx, onnxruntime
+import cv2, lpips, numpy, patchmatch, rich.console, scipy.stats, skimage.restoration, torch, tqdm, typer
 import efficientnet_lite_pytorch, torch_fidelity.feature_extractor_inceptionv3, PIL.Image, pydantic, safetensors.torch
 import ctypes, tempfile, urllib.request, multiprocessing.connection
 

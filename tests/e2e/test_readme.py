@@ -25,6 +25,7 @@ from pipelines.readme import with_results
 from tests.conftest import make
 from tests.project import ROOT, change_params, environment, make_project, run
 from tests.stack.stack import free_port
+from tests.video.clips import frames, sound_packets, write_clip
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = {
@@ -56,6 +57,9 @@ RUN_HERE = {
     ".venv/bin/pennet inpaint photo.jpg mask.png",
     ".venv/bin/pennet inpaint photo.jpg mask.png -o crisp.png --model models/terrain/pennet/seed-2019"
     " --sharpness 1000 --sources sources.png",
+    ".venv/bin/pennet studio",  # by tests/studio/test_command.py and in a browser by tests/studio/test_page.py
+    ".venv/bin/pennet export default --onnx default.onnx",
+    ".venv/bin/pennet inpaint-video clip.mp4 mask.png clip_filled.mp4",
     ".venv/bin/pennet data init mine photos --write params.yaml --size-px 64",
     ".venv/bin/pennet data stats data/prepared/mine",
     ".venv/bin/pennet data show data/prepared/mine --split val --output sheet.png",
@@ -194,6 +198,21 @@ def test_inpaint_fills_a_photo(demo: Path) -> None:
     result = run(demo, "python", "-c", code[1])
     assert result.returncode == 0, result.stderr
     assert Image.open(demo / "filled.png").size == (360, 180)
+
+
+@pytest.mark.slow
+def test_the_shipped_model_is_exported_and_fills_a_clip(demo: Path) -> None:
+    photo = Image.open(ROOT / "pennet/examples/coffee.jpg").resize((96, 64))
+    write_clip(demo / "clip.mp4", [np.array(photo)] * 2)
+    mask = np.zeros((64, 96), np.uint8)
+    mask[20:36, 30:50] = 255
+    Image.fromarray(mask).save(demo / "mask.png")
+    for words in (command(".venv/bin/pennet export"), command(".venv/bin/pennet inpaint-video")):
+        result = run(demo, *words)
+        assert result.returncode == 0, result.stderr
+    assert (demo / "default.onnx").stat().st_size > 500_000
+    assert sound_packets(demo / "clip_filled.mp4") == sound_packets(demo / "clip.mp4")
+    assert [(frame.width, frame.height) for frame in frames(demo / "clip_filled.mp4")] == [(96, 64)] * 2
 
 
 @pytest.mark.slow

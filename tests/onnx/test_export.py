@@ -175,6 +175,7 @@ def test_command(trained: Path, tmp_path: Path) -> None:
     [
         (["{trained}", "--onnx", "model.pt"], "model.pt: the result is an ONNX file; choose a name that ends in .onnx"),
         (["{folder}", "--onnx", "model.onnx"], "holds no trained generator"),
+        (["telea", "--onnx", "model.onnx"], "telea: a method without training; name a trained generator"),
     ],
 )
 def test_command_says_what_is_wrong(trained: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
