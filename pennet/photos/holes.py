@@ -122,9 +122,7 @@ def _drawn(path: Path, white: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tu
     if min(light, dark) > 0.001 and between < MOST_GREY:
         return white * drawn, ["drawn in black and white on a transparent layer: white is hole"]
     if between > MOST_GREY and _many_colours(levels) and drawn.mean() > MOSTLY:
-        raise UserError(
-            f"{path}: a photo with transparency, no mask; give alpha as its mask to fill where it is clear"
-        )
+        raise UserError(f"{path}: a photo with transparency, no mask; give alpha as its mask to fill where it is clear")
     words = ["drawn on a transparent layer: what is drawn is hole, whatever its colour"]
     if soft := int(((alpha > 0) & (alpha < _FULL)).sum()):
         words.append(f"{soft:,} half transparent pixels: hole where more than half is opaque")
