@@ -137,7 +137,7 @@ def inpaint(
         bool, typer.Option("--resize-mask", help="Stretch masks of another size over the photo.", rich_help_panel=HOLES)
     ] = False,
 ) -> None:
-    """Fill the holes of photos; format, depth, colours and notes of the camera stay, and every known pixel keeps its value.
+    """Fill the holes of photos; format, depth, colours and camera notes stay, in lossless formats every known pixel, too.
 
     pennet inpaint photo.jpg mask.png writes photo_filled.jpg. Of many photos one that cannot be filled does not stop the
     others: it is listed at the end, and the exit code is 1.
