@@ -112,7 +112,9 @@ def test_wheel_holds_the_library_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {re.sub(r"-.*\.", "-*.", name.split("/")[0]) for name in names} == {"pennet", "pennet-*.dist-info"}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pennet").rglob("*.py")}
-    assert {name for name in names if name.startswith("pennet/")} == {*modules, "pennet/py.typed"}
+    beside = {f"pennet/examples/{file.name}" for file in (ROOT / "pennet/examples").iterdir()}
+    beside |= {f"pennet/weights/default/{file.name}" for file in (ROOT / "pennet/weights/default").iterdir()}
+    assert {name for name in names if name.startswith("pennet/")} == {*modules, *beside, "pennet/py.typed"}
 
 
 @pytest.mark.slow
