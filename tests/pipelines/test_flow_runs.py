@@ -19,8 +19,13 @@ from pipelines.running import slots
 from tests.pipelines.test_flows import wait_for
 from tests.pipelines.test_process import is_alive
 from tests.pipelines.test_temporary_server import processes_of
-from tests.pipelines.toy import MEETING, TRAIN, make_methods_toy
+from tests.pipelines.toy import MEETING, TRAIN, make_methods_toy, make_toy
 from tests.project import ROOT, environment, run
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture

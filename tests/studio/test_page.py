@@ -270,7 +270,7 @@ def test_the_comparison_shows_its_table_and_pictures(page: Page) -> None:
 def test_a_phone_shows_an_example_without_scrolling_sideways(visit: Callable[..., Page]) -> None:
     page = visit(390, 844)
     page.locator("#examples button").first.click()
-    expect(page.locator("#about")).to_contain_text("coffee.jpg: 600 × 400 px; 3.3 % of the photo is hole", timeout=TIMEOUT)
+    expect(page.locator("#about")).to_contain_text("coffee.jpg: 512 × 341 px; 3.3 % of the photo is hole", timeout=TIMEOUT)
     choose(page, "mean")
     fill(page)
     expect(result_of(page, "mean").locator("img")).to_have_count(2, timeout=TIMEOUT)
