@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--jobs", type=int, default=2, help="trials at once")
     arguments = parser.parse_args()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in a shell's background: what is started would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     workshop, started = scratch_folder(), time.monotonic()
     try:
         rows = count(arguments.only, Options(arguments.times, arguments.seed, arguments.jobs), workshop)
