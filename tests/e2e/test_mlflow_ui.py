@@ -1,7 +1,6 @@
 """MLflow's own page for comparing runs, in a real browser: do our runs line up there?"""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -12,21 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browser import MARKS, chromium
 from tests.e2e.test_readme import free_port
 from tests.project import environment
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.server,
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: make setup-browser"),
-]
+pytestmark = MARKS
 TIMEOUT = 120_000  # milliseconds: a page of MLflow is quick, a busy machine is not
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +61,8 @@ def runs(demo: Path) -> list:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser.new_page(viewport={"width": 1600, "height": 2400})
-        browser.close()
 
 
 def test_compare_page_shows_three_methods_and_their_metrics(address: str, runs: list, page: Page) -> None:
