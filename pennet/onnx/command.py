@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pennet.commands.ending import fail
 from pennet.errors import UserError
 from pennet.extras import require
 
@@ -35,8 +36,7 @@ def export(
         export_onnx(found.generator, onnx, name or Path(model).resolve().name, trained_size or found.trained_size_px)
         written = load_onnx(onnx)
     except (UserError, OSError) as error:
-        typer.echo(f"pennet: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)
     trained = f"trained at {written.trained_size_px} px" if written.trained_size_px else "trained size unknown"
     mib = onnx.stat().st_size / 2**20
     typer.echo(f"{onnx}: {written.name}, {mib:.1f} MiB, sides that divide by {written.unit_px} px, {trained}")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pennet.commands.ending import INTERRUPTED, fail
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.studio.limits import Limits
@@ -42,10 +43,9 @@ def studio(
         require("studio", "gradio")
         _serve(model or [], comparison, host, port, limits, device)
     except (UserError, OSError) as error:
-        typer.echo(f"pennet: {error}", err=True)
-        raise typer.Exit(1) from error
+        fail(error)
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _serve(given: list[Path], comparison: Path | None, host: str, port: int, limits: Limits, device: str) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pennet.commands.ending import fail
+from pennet.commands.new_files import check_new
 from pennet.errors import UserError
 from pennet.extras import require
 
@@ -17,7 +19,12 @@ def inpaint_video(
         Path,
         typer.Argument(help="White = hole: a picture for all frames, or a folder of pictures or a video, one for each."),
     ],
-    output: Annotated[Path, typer.Argument(help="The result; its ending chooses the container.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The result; its ending chooses the container \\[default: NAME_filled.SUFFIX beside it]."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="As of `pennet inpaint`.")] = "default",
     smooth: Annotated[
         bool, typer.Option("--smooth/--per-frame", help="Calm holes by the frame before, or fill each frame by itself.")
@@ -29,10 +36,8 @@ def inpaint_video(
     """Fill the hole of every frame of a video; sound and subtitles stay as they are, and the flicker is printed."""
     try:
         require("video", "av")
-        if output.exists() and any(output.samefile(path) for path in (video, mask) if path.exists()):
-            raise UserError(f"{output}: is an input; choose another name for the result")
-        if output.exists() and not overwrite:
-            raise UserError(f"{output}: is there already; choose another name, or --overwrite")
+        output = output or video.with_stem(f"{video.stem}_filled")
+        check_new(output, (video, mask), overwrite)
         from tqdm import tqdm
 
         from pennet.inpainter import Inpainter
@@ -52,8 +57,7 @@ def inpaint_video(
                 lambda done: bar.update(done - bar.n) and None,
             )
     except (UserError, OSError) as error:
-        typer.echo(f"pennet: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)
     for words in report.words:
         typer.echo(words, err=True)
     typer.echo(f"{output}: {report.frames} frames{flicker_words(report.flicker, report.plain_flicker, smooth)}")

@@ -59,7 +59,7 @@ RUN_HERE = {
     " --sharpness 1000 --sources sources.png",
     ".venv/bin/pennet studio",  # by tests/studio/test_command.py and in a browser by tests/studio/test_page.py
     ".venv/bin/pennet export default --onnx default.onnx",
-    ".venv/bin/pennet inpaint-video clip.mp4 mask.png clip_filled.mp4",
+    ".venv/bin/pennet inpaint-video clip.mp4 mask.png",
     ".venv/bin/pennet data init mine photos --write params.yaml --size-px 64",
     ".venv/bin/pennet data stats data/prepared/mine",
     ".venv/bin/pennet data show data/prepared/mine --split val --output sheet.png",

@@ -277,13 +277,17 @@ class _Grey:
 def test_command(tmp_path: Path, mask: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pennet.inpainter, "Inpainter", _Grey)
     source, output = write_clip(tmp_path / "in.mp4", PAN), tmp_path / "out.mp4"
-    result = CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), str(output)])
+    result = CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), "-o", str(output)])
     assert result.exit_code == 0, result.output
     assert "12 frames, flicker" in result.output and "(frame by frame" in result.output
     with open_video(output) as container:
         assert container.streams.video[0].frames == 12
-    for name, words in ((output, "is there already; choose another name, or --overwrite"), (source, "is an input")):
-        result = CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), str(name)])
+    for name, words in ((output, "exists; --overwrite replaces it"), (source, "is an input")):
+        result = CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), "-o", str(name)])
         assert result.exit_code == 1
         assert words in result.output
-    assert CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), str(output), "--overwrite"]).exit_code == 0
+    assert CliRunner().invoke(app, ["inpaint-video", str(source), str(mask)]).exit_code == 0
+    assert (tmp_path / "in_filled.mp4").exists()
+    assert (
+        CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), "-o", str(output), "--overwrite"]).exit_code == 0
+    )
