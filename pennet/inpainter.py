@@ -120,13 +120,14 @@ class Inpainter:
         Raises:
             UserError: shapes or types that do not fit, no hole, nothing known, too little memory.
         """
-        from pennet.inpainting.feathering import check_feather, painted_share
+        from pennet.inpainting.feathering import check_feather
         from pennet.inpainting.memory import too_little_at_last
+        from pennet.photos.discs import feather_weights
 
         begin = time.perf_counter()
         hole = _checked_mask(mask)
         _check_image(image, hole)
-        share = painted_share(hole, feather) if (feather := check_feather(feather_px)) else None
+        share = feather_weights(hole, feather) if (feather := check_feather(feather_px)) else None
         if share is not None:
             hole = (share > 0).astype(np.uint8)
             if hole.all():

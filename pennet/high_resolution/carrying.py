@@ -11,6 +11,7 @@ from torch import Tensor
 from pennet.high_resolution.scale import Scale
 from pennet.high_resolution.texture import roughness
 from pennet.models.attention import Holed
+from pennet.models.pennet import holed_pyramid
 from pennet.models.seamless import with_border, without_seam
 from pennet.models.smooth import smooth_fill
 
@@ -26,9 +27,7 @@ MAX_COMPARED = 2 * 10**7
 """Pairs of patches of which all are compared: at scales with more, sources spread from neighbour to neighbour."""
 
 
-def carry_up(
-    image: Tensor, mask: Tensor, prediction: Tensor, sources: Tensor | None, sharpness: float | None = None
-) -> Tensor:
+def carry_up(image: Tensor, mask: Tensor, prediction: Tensor, sources: Tensor | None) -> Tensor:
     """Fills the hole of a large picture from a prediction of the same picture made at a smaller size.
 
     Args:
@@ -39,7 +38,6 @@ def carry_up(
         sources: (2, h, w), line and column in pixels of the small picture that each of its pixels was copied from
             (`pennet.inference.predict_sources`); None for a method that copies no pixels: the likeness of what it predicted
             to what is known decides.
-        sharpness: unused by hard copies.
 
     Returns:
         (3, H, W) in [-1, 1]: known pixels untouched. The prediction, enlarged, where nothing can be copied: no patch of the
@@ -51,7 +49,8 @@ def carry_up(
     factor = _factor(image, prediction)
     mask = mask.float()
     known = torch.where(mask > 0, 0.0, image.float())
-    pyramid = _pyramid(torch.cat([known, roughness(known, mask)]), mask > 0, factor)
+    whole = torch.cat([known, roughness(known, mask)])
+    pyramid = [(values[0], cells[0]) for values, cells in holed_pyramid(whole[None], mask[None], factor.bit_length())]
     small, hole = pyramid.pop()
     guess = smooth_fill(small[None, 3:], hole[None].float())[0]
     small = torch.cat([torch.where(hole, prediction.float(), small[:3]), guess])
@@ -89,16 +88,6 @@ def _factor(image: Tensor, prediction: Tensor) -> int:
     if factor < 1 or factor & (factor - 1) or (height, width) != (factor * h, factor * w):
         raise ValueError(f"image of {height}x{width} px: not a power of two times the prediction's {h}x{w}")
     return factor
-
-
-def _pyramid(values: Tensor, hole: Tensor, factor: int) -> list[tuple[Tensor, Tensor]]:
-    """The picture and its hole, halved again and again: a cell that a hole pixel lies in is hole, others are means."""
-    scales = [(values, hole)]
-    while factor > 1:
-        values, hole = F.avg_pool2d(values, 2), F.max_pool2d(hole.float(), 2) > 0
-        scales.append((values, hole))
-        factor //= 2
-    return scales
 
 
 def _coarser(small: Tensor, hole: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennet.errors import UserError
+from pennet.photos.photo import grey_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,14 +104,8 @@ def _fill_array(image: Array, mask: NDArray[np.uint8], fill: Fill) -> Array:
     colours = image[..., :3] if channels > 2 else np.repeat(image[..., :1], 3, axis=2)
     filled = fill(np.ascontiguousarray(colours), mask)
     result = image.copy()
-    result[..., : 3 if channels > 2 else 1] = filled if channels > 2 else _grey(filled, image[..., 0], mask)[..., None]
+    result[..., : 3 if channels > 2 else 1] = filled if channels > 2 else grey_of(filled)[..., None]
     return result
-
-
-def _grey(filled: Array, image: Array, mask: NDArray[np.uint8]) -> Array:
-    """The luma of what was painted: (H, W, 3), (H, W) -> (H, W); where nothing was, the picture's own value."""
-    luma = np.round(filled @ np.array([0.299, 0.587, 0.114])).astype(filled.dtype)  # ITU-R BT.601, as PIL's
-    return np.where((mask == 0) & (filled == image[..., None]).all(axis=2), image, luma)
 
 
 def _fill_tensor(image: Tensor, mask: Any, fill: Fill, value_range: ValueRange | None) -> Tensor:

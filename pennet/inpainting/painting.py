@@ -47,18 +47,25 @@ def _painted_small(
     generator: nn.Module, picture: Tensor, hole: Tensor, factor: int, carries: bool, sharpness: float | None
 ) -> Tensor:
     height, width = picture.shape[-2:]
-    padding = (0, -width % factor, 0, -height % factor)
-    # Beyond the photo's edge nothing is known: a cell that the edge crosses is hole, as one that a hole crosses.
-    picture, hole = F.pad(picture, padding, mode="replicate"), F.pad(hole, padding, value=1.0)
+    picture, hole = padded(picture, hole, factor)
     small, small_hole = shrunk(picture, hole, factor)
     prediction = composite(small, predict(generator, small, small_hole, sharpness), small_hole)
     if carries:
         copies = getattr(generator, "copies_pixels", False)
         sources = predict_sources(generator, small, small_hole, sharpness)[0] if copies else None
-        painted = carry_up(picture[0], hole[0], prediction[0], sources, sharpness)[None]
+        painted = carry_up(picture[0], hole[0], prediction[0], sources)[None]
     else:
         painted = F.interpolate(prediction, scale_factor=factor, mode="bicubic", align_corners=False).clamp(-1, 1)
     return painted[..., :height, :width]
+
+
+def padded(picture: Tensor, hole: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """With sides that divide by a factor.
+
+    Beyond the photo's edge nothing is known: a cell that the edge crosses is hole, as one that a hole crosses.
+    """
+    padding = (0, -picture.shape[-1] % factor, 0, -picture.shape[-2] % factor)
+    return F.pad(picture, padding, mode="replicate"), F.pad(hole, padding, value=1.0)
 
 
 def shrunk(picture: Tensor, hole: Tensor, factor: int) -> tuple[Tensor, Tensor]:

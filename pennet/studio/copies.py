@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pennet.errors import UserError
-from pennet.images import Picture
+from pennet.images import Picture, to_float, to_uint8
 from pennet.inference import inpaint
 from pennet.inpainter import Inpainter, Window
+from pennet.inpainting.painting import padded, shrunk
 from pennet.level_figure import drawn_levels
-from pennet.photos.photo import Pixels
+from pennet.photos.photo import Pixels, eight_bits
 from pennet.source_levels import check_has_levels, source_levels
 
 
@@ -53,12 +55,8 @@ def _window_with(windows: tuple[Window, ...], point: tuple[int, int]) -> Window:
 
 
 def _seen(pixels: Pixels, mask: NDArray[np.uint8], window: Window) -> tuple[Picture, NDArray[np.uint8]]:
-    """A window as the network sees it: known pixels averaged over cells; a cell with a hole pixel is hole."""
-    lines, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
-    whole, hole, f = pixels[lines, columns], mask[lines, columns], window.factor
-    eight_bits = (whole >> 8 if whole.dtype == np.uint16 else whole).astype(np.uint8)
-    beyond = ((0, -hole.shape[0] % f), (0, -hole.shape[1] % f))
-    part, hole = np.pad(eight_bits, (*beyond, (0, 0)), mode="edge"), np.pad(hole, beyond, mode="edge")
-    height, width = hole.shape[0] // f, hole.shape[1] // f
-    small = part.reshape(height, f, width, f, 3).mean(axis=(1, 3)).round().astype(np.uint8)
-    return small, hole.reshape(height, f, width, f).max(axis=(1, 3))
+    """A window as the network sees it."""
+    place = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
+    hole = torch.from_numpy(mask[place].astype(np.float32))[None, None]
+    small, cells = shrunk(*padded(to_float(eight_bits(pixels[place])[None]), hole, window.factor), window.factor)
+    return to_uint8(small)[0], cells[0, 0].numpy().astype(np.uint8)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from pennet.inpainting.feathering import painted_share, squared_distance
 from pennet.inpainting.holes import Box, around, find_boxes, holds_square, label, sums
+from pennet.photos.discs import feather_weights, squared_distance
 
 
 @st.composite
@@ -90,5 +90,5 @@ def test_distances_are_scipys_within_reach(mask: np.ndarray, reach_px: int) -> N
 def test_a_feather_fades_with_the_distance() -> None:
     mask = np.zeros((9, 21), np.uint8)
     mask[:, :5] = 1
-    assert np.allclose(painted_share(mask, 3)[4, 3:9], [1, 1, 0.75, 0.5, 0.25, 0])
-    assert np.array_equal(painted_share(mask, 0), mask)
+    assert np.allclose(feather_weights(mask, 3)[4, 3:9], [1, 1, 0.75, 0.5, 0.25, 0])
+    assert np.array_equal(feather_weights(mask, 0), mask)
