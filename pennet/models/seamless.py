@@ -25,8 +25,8 @@ def without_seam(picture: Holed, copied: Holed) -> Holed:
         picture: (B, 3, H, W) and its hole.
         copied: the same picture, filled in the hole and in the line around it (`with_border`).
 
-    Source: the membrane of Perez et al., Poisson Image Editing, 2003, section 3, with pull-push in the place of the
-        Laplace equation.
+    Source: the membrane of Perez et al., Poisson Image Editing, 2003, section 3, by `smooth_fill`, which comes near to the
+        solution of the Laplace equation.
     """
     line = (copied.hole & ~picture.hole).to(copied.values.dtype)
     missing = smooth_fill((picture.values - copied.values).detach(), 1 - line)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pennet.compositing import fill_hole
 from pennet.models.attention import Holed
+from pennet.models.smooth import relaxed
 
 MAX_HALVINGS = 10
 """Of a picture, in the graph. Sides that divide by more than 2**10 take the mean of what is known from there on, where the
@@ -33,7 +34,7 @@ def without_seam(picture: Holed, copied: Holed, sure: int, more: int) -> Holed:
 
 def _pull_push(image: Tensor, known: Tensor, sure: int, more: int) -> Tensor:
     if sure:
-        return known * image + (1 - known) * _from_half(image, known, sure - 1, more)
+        return relaxed(image, known, _from_half(image, known, sure - 1, more))
     total = known.sum(dim=(2, 3), keepdim=True)
     rest = (image * known).sum(dim=(2, 3), keepdim=True) / total.clamp_min(1e-20)
     if more:
@@ -43,7 +44,7 @@ def _pull_push(image: Tensor, known: Tensor, sure: int, more: int) -> Tensor:
         beyond = (0, 1, 0, 1)
         coarse = _from_half(F.pad(image, beyond), F.pad(known, beyond), 0, more - 1)[:, :, :height, :width]
         rest = torch.where(_is_odd(known), rest, coarse)
-    return known * image + (1 - known) * rest
+    return relaxed(image, known, rest)
 
 
 def _from_half(image: Tensor, known: Tensor, sure: int, more: int) -> Tensor:
