@@ -1,7 +1,10 @@
-"""The smooth guess against what must come back from pictures that are known in closed form."""
+"""The smooth guess against pictures that are known in closed form, and against the Laplace equation."""
 
 import pytest
 import torch
+from scipy.sparse import dok_array
+from scipy.sparse.linalg import spsolve
+from torch import Tensor
 
 from pennet.models.smooth import smooth_fill
 from tests.models.literal import holes
@@ -60,3 +63,34 @@ def test_one_known_pixel_of_a_large_picture_fills_it() -> None:
     image, mask = torch.full((1, 3, 2048, 2048), 9.0), torch.ones(1, 1, 2048, 2048)
     image[..., 700, 900], mask[..., 700, 900] = 0.5, 0
     assert torch.allclose(smooth_fill(image, mask), torch.tensor(0.5), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in holes() if name not in ("none", "all")])
+def test_it_is_nearly_the_membrane(name: str) -> None:
+    """Against the Laplace equation solved exactly, between known pixels of white noise, which differ the most; cells and
+    interpolation alone are up to 0.16 off, and 0.09 beside a single pixel."""
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    mask = holes()[name]
+    error = (smooth_fill(image, mask) - membrane(image[0], mask[0, 0])).abs()[(mask > 0).expand_as(image)]
+    assert error.mean() < {"pixel": 1e-9, "starved": 0.01}.get(name, 0.065)
+
+
+def membrane(image: Tensor, mask: Tensor) -> Tensor:
+    """(C, H, W), (H, W) -> (C, H, W): each hole pixel is the mean of its neighbours."""
+    height, width = mask.shape
+    lines, columns = mask.nonzero(as_tuple=True)
+    numbers = torch.full((height, width), -1)
+    numbers[lines, columns] = torch.arange(len(lines))
+    of_all, of_known = dok_array((len(lines), len(lines))), torch.zeros(len(lines), len(image), dtype=image.dtype)
+    for n, (y, x) in enumerate(zip(lines.tolist(), columns.tolist(), strict=True)):
+        for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            if 0 <= v < height and 0 <= u < width:
+                of_all[n, n] += 1
+                if mask[v, u]:
+                    of_all[n, int(numbers[v, u])] -= 1
+                else:
+                    of_known[n] += image[:, v, u]
+    filled = image.clone()
+    solved = spsolve(of_all.tocsc(), of_known.numpy()).reshape(len(lines), len(image))
+    filled[:, lines, columns] = torch.from_numpy(solved).T
+    return filled
