@@ -145,7 +145,7 @@ class MultiScaleDecoder(nn.Module):
     """Paints the picture from coarse to fine, with an RGB prediction at every scale: the pyramid. Section 3.3.
 
     With a map at scale 0 its last doubling is a scale like the others, and the picture is that scale's prediction. With a
-    copied picture, what it paints is added to the copy, in the hole alone: outside there is nothing to add.
+    copied picture, what it paints is added to the copy, in the copy's hole alone.
     """
 
     def __init__(self, channels: Sequence[int], full_resolution: bool, copies_picture: bool):
@@ -176,7 +176,7 @@ class MultiScaleDecoder(nn.Module):
         if copy is None:
             return GeneratorOutput(torch.tanh(self.paint(F.relu(self.merge(x)))), tuple(pyramid))
         added = self.paint(F.relu(self.merge(torch.cat([x, copy.values], dim=1))))
-        return GeneratorOutput((copy.values + copy.hole * added).clamp(-1, 1), tuple(pyramid))
+        return GeneratorOutput(copy.values + copy.hole * added, tuple(pyramid))
 
 
 class PENNet(nn.Module):
@@ -277,7 +277,14 @@ class PENNet(nn.Module):
             )
         pyramid = self._filled_pyramid(image, mask, sharpness)
         *skips, deepest = [scale["features"].values for scale in pyramid]
-        return self.decoder(skips[::-1], deepest, pyramid[0].get("picture"))
+        copy = pyramid[0].get("picture")
+        if copy is None:
+            return self.decoder(skips[::-1], deepest)
+        # On the line around the hole there is nothing to add: what is added there all the same is taken off, as of a copy.
+        wider = with_border(copy)
+        output = self.decoder(skips[::-1], deepest, wider)
+        painted = without_seam(copy, wider._replace(values=output.image))
+        return output._replace(image=painted.values.clamp(-1, 1))
 
     @property
     def copies_pixels(self) -> bool:

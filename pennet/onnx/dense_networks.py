@@ -66,7 +66,11 @@ class DensePENNet(nn.Module):
                 self._fill(transfer, i, features, pictures, mask, sharpness)
             features[i] = features[i]._replace(values=transfer(features[i].values))
         *skips, deepest = [scale.values for scale in features]
-        return generator.decoder(skips[::-1], deepest, pictures[0] if pictures else None).image
+        if not pictures:
+            return generator.decoder(skips[::-1], deepest).image
+        wider = with_border(pictures[0])
+        painted = wider._replace(values=generator.decoder(skips[::-1], deepest, wider).image)
+        return without_seam(pictures[0], painted, *self._halvings(generator.shallowest)).values.clamp(-1, 1)
 
     def _fill(
         self,
