@@ -29,8 +29,8 @@ Affinity = Literal["cosine", "euclidean", "picture"]
 FILLED_WEIGHT = 0.1
 """What a position that was filled counts beside a known one when patches of pictures are compared."""
 Revise = Callable[[Tensor, float, Tensor, Tensor], Tensor]
-"""(places of keys (B, k) in the flattened map, softmax scale, places of queries (B, n), their scores (B, n, k)) -> the scores
-that decide."""
+"""(places of keys (B, k) in the flattened map, softmax scale, places of queries (B, n), their scores (B, n, k)) -> the
+scores that decide."""
 PADDING = -1e30
 """Score of a key that only fills up a sample's row: no mass in the softmax."""
 

@@ -2,8 +2,8 @@
 
 Attention decides anew for every frame, and between two sources that are nearly as alike noise decides: the choice jumps, and
 the hole flickers. Here every query remembers how far away the key was that had most of its mass. In the next frame query and
-key have moved together, as the hole's surroundings did, and that key's score is raised by `BONUS` before the softmax. What is
-copied is of the frame itself, with its light and its grain.
+key have moved together, as the hole's surroundings did, and that key's score is raised by `BONUS` before the softmax. What
+is copied is of the frame itself, with its light and its grain.
 
 Source: ours; hysteresis, as of Schmitt, A Thermionic Trigger, 1938, in the softmax of attention.
 """
@@ -24,8 +24,8 @@ from pennet.inpainter import Inpainter, Window
 from pennet.video.motion import LEAST_SHARE, Frame, Mask, Motion, moved
 
 BONUS = 0.03
-"""How much less alike, in units of the affinity, a remembered key may be than another one. Of pictures, that is a share of the
-variance of what is known."""
+"""How much less alike, in units of the affinity, a remembered key may be than another one. Of pictures, that is a share of
+the variance of what is known."""
 
 
 class Choices:
@@ -109,6 +109,12 @@ class AttentionMemory:
         self.windows, self.choices = windows, [*self.choices[: len(windows)], *([] for _ in windows[len(self.choices) :])]
         with self._watching(self.bonus * share):
             return self.inpainter.fill(frame, mask, sharpness=self.sharpness).image.astype(np.uint8)
+
+    @property
+    def decides_all(self) -> bool:
+        """Whether the last frame was seen at its own size: where it was seen smaller, details are carried up by a search
+        that remembers nothing."""
+        return all(window.factor == 1 for window in self.windows)
 
     def _cells_px(self) -> list[int]:
         """Side of a position of what is compared, in the network's pixels, for each of its transfers."""

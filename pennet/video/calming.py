@@ -1,4 +1,4 @@
-"""A frame's hole filled calmly: seen content is taken, attention remembers, and without such attention content is averaged."""
+"""A hole filled calmly: what was seen is taken, attention remembers, and without such attention frames are averaged."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ class Calmed:
 
     def __init__(self, fill: Fill, memory: AttentionMemory | None = None):
         self.fill, self.memory = fill, memory
-        # Attention that keeps its sources does not jump: averaging its copies would only blur them (docs/video.md).
-        self.surroundings, self.smoother = Surroundings(), Smoother(0.0 if memory else KEPT)
+        self.surroundings, self.smoother = Surroundings(), Smoother()
 
     def step(self, frame: Frame, hole: Mask) -> Frame:
         """The next frame, its hole filled: (H, W, 3), whose hole is not looked at, and (H, W)."""
@@ -39,4 +38,6 @@ class Calmed:
             painted = self.memory.fill(taken, left, motion)
         else:
             painted = self.fill(taken, left.astype(np.uint8)) if left.any() else taken
-        return self.smoother.step(taken, left, painted, motion)
+        # Copies of attention that keeps its sources do not jump: an average would only blur them (docs/video.md).
+        kept = 0.0 if self.memory and self.memory.decides_all else KEPT
+        return self.smoother.step(taken, left, painted, motion, kept)

@@ -23,14 +23,9 @@ better under a moving camera, as less is averaged that does not fit, and worse w
 
 
 class Smoother:
-    """Carries the content of holes from one frame to the next, in order; holds one frame.
+    """Carries the content of holes from one frame to the next, in order; holds one frame."""
 
-    Args:
-        kept: share of the frame before in a painted pixel.
-    """
-
-    def __init__(self, kept: float = KEPT) -> None:
-        self.kept = kept
+    def __init__(self) -> None:
         self.before: NDArray[np.float32] | None = None
         self.seen: Mask = np.zeros((0, 0), bool)
         """Pixels of the frame before that were known, or taken from a place that was."""
@@ -58,16 +53,19 @@ class Smoother:
         self.seen = seen
         return frame, ~seen
 
-    def step(self, frame: Frame, left: Mask, painted: Frame, motion: Motion | None) -> Frame:
+    def step(self, frame: Frame, left: Mask, painted: Frame, motion: Motion | None, kept: float = KEPT) -> Frame:
         """The next frame, its hole filled.
 
         Args:
             frame, left: from `take`, whose motion this is.
             painted: that frame with the hole that is left filled.
+            kept: share of the frame before in a painted pixel; 0 averages nothing.
         """
-        share = np.float32(motion.share * self.kept if motion is not None and self.before is not None else 0)
+        share = np.float32(motion.share * kept if motion is not None and self.before is not None else 0)
         exact = np.where(left[..., None], painted, frame).astype(np.float32)
-        averaged = exact if self.before is None else np.where(left[..., None], share * self.before + (1 - share) * exact, exact)
+        averaged = (
+            exact if self.before is None else np.where(left[..., None], share * self.before + (1 - share) * exact, exact)
+        )
         self.before = averaged
         if motion is not None and share and motion.noise:
             averaged = averaged + share * self.grain.normal(0, motion.noise, averaged.shape)
