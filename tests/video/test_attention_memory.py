@@ -145,7 +145,7 @@ def test_a_window_that_moves_with_its_hole_keeps_its_sources() -> None:
             asked, changed = asked + memory.choices[0][-1].asked, changed + memory.choices[0][-1].changed
             assert memory.windows[0][1:4] == (24 + 8 * i, 48, 48)
         shares.append(changed / asked)
-    assert shares[1] < 0.3 * shares[0]
+    assert shares[1] < 0.5 * shares[0]
 
 
 def test_where_it_sees_frames_smaller_they_are_averaged() -> None:
