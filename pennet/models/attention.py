@@ -11,7 +11,8 @@ Neither ever holds the h·w x h·w score matrix of a large map, with or without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -27,6 +28,9 @@ KEPT_SCORES = 2**23
 Affinity = Literal["cosine", "euclidean", "picture"]
 FILLED_WEIGHT = 0.1
 """What a position that was filled counts beside a known one when patches of pictures are compared."""
+Revise = Callable[[Tensor, float, Tensor, Tensor], Tensor]
+"""(places of keys (B, k) in the flattened map, softmax scale, places of queries (B, n), their scores (B, n, k)) -> the
+scores that decide."""
 PADDING = -1e30
 """Score of a key that only fills up a sample's row: no mass in the softmax."""
 
@@ -49,6 +53,7 @@ def fill_holes(
     valid_threshold: float,
     affinity: Affinity,
     middle_weight: float = 1.0,
+    revise: Revise | None = None,
 ) -> list[Tensor]:
     """Fills the holes of maps with what attention finds outside them: likeness is decided once, for all of them.
 
@@ -67,6 +72,7 @@ def fill_holes(
             `FILLED_WEIGHT`, so that what is known around a hole decides and neighbours that were filled together agree.
         middle_weight: what a line or column of a patch counts where patches overlap, beside the outermost ones, which count
             1. With 1 all count the same, the paper's; more averages less where neighbours copy from different places.
+        revise: has the last word on the scores before their softmax, a chunk of queries at a time; None leaves them.
 
     Returns:
         The maps, filled. A sample without any valid position keeps its maps.
@@ -101,7 +107,8 @@ def fill_holes(
     copies = [
         _taken(_with_ones([maps[i].values for i in members]), keys, width, n + 2, n) for n, members in by_stride.items()
     ]
-    found = _attend(query_rows * softmax_scale, key_rows, bias, torch.cat(copies, dim=2))
+    revised = revise and partial(revise, keys, softmax_scale)
+    found = _attend(query_rows * softmax_scale, key_rows, bias, torch.cat(copies, dim=2), queries, revised)
 
     filled = [values for values, _ in maps]
     starved = ~is_valid.any(dim=1)[:, None, None, None]
@@ -209,20 +216,29 @@ def _comparable(
     return query_rows / unit[..., None], key_rows, -norms / (2 * unit)  # -|q - k|²/(2 unit)
 
 
-def _attend(queries: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
-    """softmax(queries @ keys' + bias) @ values, a chunk of queries at a time.
+def _attend(
+    queries: Tensor,
+    keys: Tensor,
+    bias: Tensor,
+    values: Tensor,
+    places: Tensor,
+    revised: Callable[[Tensor, Tensor], Tensor] | None,
+) -> Tensor:
+    """softmax(queries @ keys' + bias) @ values, a chunk of queries at a time; where they are is told to who revises scores.
 
-    (B, q, E), (B, k, E), (B, 1, k), (B, k, V) -> (B, q, V)
+    (B, q, E), (B, k, E), (B, 1, k), (B, k, V), (B, q) -> (B, q, V)
     """
     keys = keys.transpose(1, 2)
 
-    def chunk(rows: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
-        return torch.softmax(torch.baddbmm(bias, rows, keys), dim=2) @ values
+    def chunk(rows: Tensor, places: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
+        scores = torch.baddbmm(bias, rows, keys)
+        return torch.softmax(revised(places, scores) if revised else scores, dim=2) @ values
 
     scores = len(queries) * queries.shape[1] * keys.shape[2]
     again = torch.is_grad_enabled() and scores > KEPT_SCORES
     parts = []
-    for rows in queries.split(max(1, max_scores(keys.device) // (len(keys) * keys.shape[2])), dim=1):
-        arguments = rows, keys, bias, values
+    at_once = max(1, max_scores(keys.device) // (len(keys) * keys.shape[2]))
+    for rows, where in zip(queries.split(at_once, dim=1), places.split(at_once, dim=1), strict=True):
+        arguments = rows, where, keys, bias, values
         parts.append(checkpoint(chunk, *arguments, use_reentrant=False) if again else chunk(*arguments))
     return torch.cat(parts, dim=1)

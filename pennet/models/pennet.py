@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennet.compositing import fill_hole
-from pennet.models.attention import Affinity, Holed, fill_holes
+from pennet.models.attention import Affinity, Holed, Revise, fill_holes
 from pennet.models.output import GeneratorOutput
 from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.seamless import with_border, without_seam
@@ -88,6 +88,9 @@ class AttentionTransferNetwork(nn.Module):
             with one more where the shares are not even.
         mode: `paper` or `released`, see `pennet.models.attention`.
         softmax_scale, valid_threshold, affinity, middle_weight: see `fill_holes`.
+
+    Attributes:
+        revise: see `fill_holes`, in `paper` mode; None, but while a video is filled.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class AttentionTransferNetwork(nn.Module):
         self.valid_threshold = valid_threshold
         self.affinity = affinity
         self.middle_weight = middle_weight
+        self.revise: Revise | None = None
         self.refine = nn.ModuleList(
             nn.Conv2d(channels, (channels + len(dilations) - 1 - i) // len(dilations), 3, padding=d, dilation=d)
             for i, d in enumerate(dilations)
@@ -132,6 +136,7 @@ class AttentionTransferNetwork(nn.Module):
                 self.valid_threshold,
                 self.affinity,
                 self.middle_weight,
+                self.revise,
             )
 
     def forward(self, filled: Tensor) -> Tensor:

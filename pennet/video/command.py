@@ -41,6 +41,7 @@ def inpaint_video(
         from tqdm import tqdm
 
         from pennet.inpainter import Inpainter
+        from pennet.video.attention_memory import AttentionMemory, remembers
         from pennet.video.filling import fill_video
         from pennet.video.reading import open_video
 
@@ -55,9 +56,12 @@ def inpaint_video(
                 lambda frame, hole: inpainter.fill(frame, hole, sharpness=sharpness).image,  # type: ignore[arg-type,return-value]
                 smooth,
                 lambda done: bar.update(done - bar.n) and None,
+                AttentionMemory(inpainter, sharpness) if remembers(inpainter) else None,
             )
     except (UserError, OSError) as error:
         fail(error)
+    if smooth and not remembers(inpainter):
+        typer.echo(f"{model}: has no attention that remembers, so that frames are averaged instead.", err=True)
     for words in report.words:
         typer.echo(words, err=True)
     typer.echo(f"{output}: {report.frames} frames{flicker_words(report.flicker, report.plain_flicker, smooth)}")

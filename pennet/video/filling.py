@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from pennet.atomic import replacing
 from pennet.data.pictures.picture_files import SUFFIXES
 from pennet.errors import UserError
+from pennet.video.calming import Calmed, Fill
 from pennet.video.flicker import Flicker
 from pennet.video.reading import from_rgb, masks, open_video, to_rgb
-from pennet.video.smoothing import Smoother
 from pennet.video.writing import Copy
 
-Fill = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
-"""(frame (H, W, 3), mask (H, W), 1 = hole) -> the frame, filled."""
+if TYPE_CHECKING:
+    from pennet.video.attention_memory import AttentionMemory
+
+MEASURED_EVERY = 8
+"""Of so many frames two consecutive ones are filled by themselves, too, to say how much calmer the others are."""
 
 
 class Report(NamedTuple):
@@ -27,15 +30,21 @@ class Report(NamedTuple):
 
     frames: int
     flicker: float | None
-    """Of the result, see `Flicker`."""
+    """Of the result, see `Flicker`; of a calmed one, in the frames that were measured."""
     plain_flicker: float | None
-    """Of frames filled each by itself."""
+    """Of the same frames filled each by itself."""
     words: tuple[str, ...]
     """What a person should know, each a sentence."""
 
 
 def fill_video(
-    video: Path, mask: Path, output: Path, fill: Fill, smooth: bool = True, progress: Callable[[int], None] | None = None
+    video: Path,
+    mask: Path,
+    output: Path,
+    fill: Fill,
+    smooth: bool = True,
+    progress: Callable[[int], None] | None = None,
+    memory: AttentionMemory | None = None,
 ) -> Report:
     """Fills the hole of every frame; sound, subtitles, times and tags stay as they are.
 
@@ -47,6 +56,7 @@ def fill_video(
         fill: fills one frame.
         smooth: whether holes are calmed by the frame before.
         progress: called with the number of frames done.
+        memory: of the model that fills, if it has attention that remembers; used if `smooth`.
 
     Raises:
         UserError: a file that cannot be read or written, a mask of another size, fewer or more masks than frames, or what
@@ -54,7 +64,7 @@ def fill_video(
         OSError: the disk is full or not writable.
     """
     rotation = _first_frame(video).rotation
-    smoother, result, plain = Smoother(), Flicker(), Flicker()
+    calmed, result, plain = Calmed(fill, memory), Flicker(), Flicker()
     frames = 0
     with closing(open_video(video)) as source, replacing(output) as temporary:
         copy = Copy(temporary, source, output, rotation)
@@ -72,10 +82,15 @@ def fill_video(
                         raise UserError(
                             f"{mask}: {frames} masks, and the video has more frames; one mask for each is expected"
                         )
-                    painted = fill(picture, hole.astype(np.uint8)) if hole.any() else picture
-                    filled = smoother.step(picture, hole, painted) if smooth else painted
-                    plain.add(painted, hole)
-                    result.add(filled, hole)
+                    measured = not smooth or frames % MEASURED_EVERY < 2
+                    if measured:
+                        painted = fill(picture, hole.astype(np.uint8)) if hole.any() else picture
+                    filled = calmed.step(picture, hole) if smooth else painted
+                    if measured:
+                        plain.add(painted, hole)
+                        result.add(filled, hole)
+                    else:
+                        plain.before = result.before = None
                     copy.write(from_rgb(filled, frame) if hole.any() else frame)
                     frames += 1
                     if progress:

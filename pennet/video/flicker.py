@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pennet.video.smoothing import ring_around
+from pennet.video.motion import ring_around
 
 
 class Flicker:
@@ -17,6 +17,7 @@ class Flicker:
 
     def __init__(self) -> None:
         self.before: tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]] | None = None
+        """The last frame, its hole and ring; None after a gap, over which nothing is compared."""
         self.differences: list[float] = [0.0, 0.0]
         self.pixels: list[int] = [0, 0]
 
