@@ -11,7 +11,7 @@ from torch import Tensor
 from pennet.high_resolution.scale import Scale
 from pennet.high_resolution.texture import roughness
 from pennet.models.attention import Holed
-from pennet.models.pennet import holed_pyramid
+from pennet.models.pyramid import holed_pyramid
 from pennet.models.seamless import with_border, without_seam
 from pennet.models.smooth import smooth_fill
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pennet.compositing import fill_hole
 from pennet.models.attention import Affinity, Holed, Revise, fill_holes
 from pennet.models.output import GeneratorOutput
+from pennet.models.pyramid import holed_pyramid
 from pennet.models.released_attention import rebuild_everywhere
 from pennet.models.seamless import with_border, without_seam
 from pennet.models.smooth import smooth_fill
@@ -343,15 +344,3 @@ class PENNet(nn.Module):
             features = pyramid[i]["features"]
             pyramid[i]["features"] = features._replace(values=transfer(features.values))
         return pyramid
-
-
-def holed_pyramid(picture: Tensor, mask: Tensor, num_scales: int) -> list[Holed]:
-    """A picture at the scales 0 to num_scales - 1; a cell that a hole pixel lies in is hole.
-
-    (B, D, H, W), (B, 1, H, W) -> (B, D, H / 2**s, W / 2**s) and (B, 1, H / 2**s, W / 2**s) each.
-    """
-    pyramid = [Holed(picture, mask > 0)]
-    for _ in range(num_scales - 1):
-        picture, mask = F.avg_pool2d(picture, 2), F.max_pool2d(mask, 2)
-        pyramid.append(Holed(picture, mask > 0))
-    return pyramid

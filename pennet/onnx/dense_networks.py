@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from pennet.compositing import composite, fill_hole
 from pennet.errors import UserError
 from pennet.models.attention import Holed
-from pennet.models.pennet import AttentionTransferNetwork, PENNet, holed_pyramid
+from pennet.models.pennet import AttentionTransferNetwork, PENNet
+from pennet.models.pyramid import holed_pyramid
 from pennet.models.seamless import with_border
 from pennet.models.two_stage import TwoStageGenerator
 from pennet.onnx import dense_attention

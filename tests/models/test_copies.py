@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pennet.models.pennet import PENNet, holed_pyramid
+from pennet.models.pennet import PENNet
+from pennet.models.pyramid import holed_pyramid
 from tests.models.literal import holes
 
 COPYING = {"full_resolution": True, "fills": ("features", "picture"), "affinity": "picture", "patch_sizes": (5, 3)}
