@@ -110,6 +110,22 @@ def test_name_that_is_there_twice_is_refused_if_wanted(tmp_path: Path) -> None:
         assert sum(1 for _ in members(path, lambda name: name.endswith(".txt"))) == 2000
 
 
+@pytest.mark.parametrize("number", [2, 22])
+def test_all_that_cannot_be_taken_is_named_at_once_after_the_rest(tmp_path: Path, number: int) -> None:
+    names = [f"C:{n}.jpg" for n in range(number - 1)]
+    for name in ("a.jpg", "z.jpg", *names):
+        (tmp_path / name).write_bytes(b"picture")
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    given = []
+    with pytest.raises(UserError) as raised:
+        given.extend(member.name for member, _ in stream(tmp_path))
+    assert given == ["a.jpg", "z.jpg"]
+    said = str(raised.value)
+    assert f"{number} members cannot be taken" in said and ("and 2 more" in said) == (number > 20)
+    assert "member 'C:0.jpg' begins like a drive" in said
+    assert ("member 'link.jpg' is a link" in said) == (number <= 20)
+
+
 def test_names_that_are_no_text_are_refused_if_wanted(tmp_path: Path) -> None:
     odd = os.fsdecode(b"gr\xfc\xdfe.jpg")
     folder = write(tmp_path / "set", {"a.jpg": b"1", odd: b"2"})

@@ -32,6 +32,7 @@ MAX_RATIO = 200
 ALWAYS_BYTES = 64 << 20
 """What any archive may hold, however small it is itself: a blank picture shrinks as well as a bomb."""
 
+_MOST_NAMED = 20
 _HIDDEN = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 
 
@@ -62,9 +63,9 @@ def stream(path: Path, wanted: Callable[[str], bool] = everything) -> Iterator[t
 
     Raises:
         UserError: no archive; damaged or cut short, with the last good member; a name that leads outside, wanted or not;
-            more than `MAX_RATIO` times its own size. Of wanted members only: links, devices, encrypted, sparse or compressed
-            in another way, larger than `MAX_MEMBER_BYTES`, a name that is no UTF-8 or is there twice. All of it comes up on
-            the way, when what lies before has been given.
+            more than `MAX_RATIO` times its own size. All of it comes up on the way, when what lies before has been given.
+            Of wanted members only, and all of them together at the end: links, devices, encrypted, sparse or compressed in
+            another way, larger than `MAX_MEMBER_BYTES`, a name that is no UTF-8 or is there twice.
         OSError: the disk, or no right to read; names the file.
     """
     return _walk(path, wanted, read=True)
@@ -81,12 +82,13 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
         is_folder = path.is_dir()
         entries = _in_folder(path) if is_folder else _in_archive(path)
         most = math.inf if is_folder else max(ALWAYS_BYTES, MAX_RATIO * path.stat().st_size)
-    held, good, seen = 0, "", _Names()
+    held, good, seen, refused = 0, "", _Names(), _Refused()
     with closing(entries):
         while True:
             with _naming(path, good):
                 entry = next(entries, None)
             if entry is None:
+                refused.complain(path)
                 return
             name = _plain(entry.name)
             outside = "" if is_folder else _outside(entry.name)
@@ -101,12 +103,13 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
                 if not refusal and not seen.add(name):
                     refusal = "is there twice; remove one"
                 if refusal:
-                    raise UserError(f"{path}: member {name!r} {refusal}")
-                with _naming(path, good, name):
-                    content = entry.read() if read else b""
-                    if read and len(content) != entry.size:
-                        raise EOFError(f"{len(content):,} bytes came out, {entry.size:,} were announced")
-                yield Member(name, entry.size), content
+                    refused.add(name, refusal)
+                else:
+                    with _naming(path, good, name):
+                        content = entry.read() if read else b""
+                        if read and len(content) != entry.size:
+                            raise EOFError(f"{len(content):,} bytes came out, {entry.size:,} were announced")
+                    yield Member(name, entry.size), content
             with _naming(path, good, name):
                 entry.skip()
             good = good if entry.is_folder else name
@@ -162,6 +165,28 @@ def _refusal(name: str, size: int) -> str:
     if refusal := name_refusal(name):
         return refusal
     return f"has {size:,} bytes, more than {MAX_MEMBER_BYTES:,}; that is no picture" if size > MAX_MEMBER_BYTES else ""
+
+
+class _Refused:
+    """Members that cannot be taken: who has to mend them wants to know them all, and not one a try."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[str] = []
+
+    def add(self, name: str, refusal: str) -> None:
+        self._count += 1
+        if len(self._first) < _MOST_NAMED:
+            self._first.append(f"member {name!r} {refusal}")
+
+    def complain(self, path: Path) -> None:
+        """Raises UserError where there are any."""
+        if self._count == 1:
+            raise UserError(f"{path}: {self._first[0]}")
+        if self._count:
+            more = f"\n  and {self._count - _MOST_NAMED:,} more" if self._count > _MOST_NAMED else ""
+            listed = "".join(f"\n  - {refusal}" for refusal in self._first)
+            raise UserError(f"{path}: {self._count:,} members cannot be taken:{listed}{more}")
 
 
 class _Names:
