@@ -181,7 +181,7 @@ def stats(path: Annotated[Path, typer.Argument(help="A prepared data set: data/p
     for heading in ("pictures", "groups", "stored", *QUANTILES):
         table.add_column(heading, justify="right")
     for split in splits:
-        counts = (f"{split.num_pictures:,}", f"{split.num_groups:,}", bytes_text(split.num_bytes or None))
+        counts = (f"{split.num_pictures:,}", f"{split.num_groups:,}", bytes_text(split.num_bytes))
         table.add_row(split.name, *counts, *(f"{side:,}" for side in split.smaller_side_px))
     Console().print(table)
     for what, found in absent.items():
