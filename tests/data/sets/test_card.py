@@ -65,6 +65,9 @@ def test_a_licence_is_asked_for_before_anything_is_downloaded() -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="data set 'imagenet' is not known; known are terrain, facade, dtd"):
         find("imagenet")
+    for name in ("celeba-hq", "CelebAHQ", "places"):
+        with pytest.raises(UserError, match=r"; do you mean (celebahq|places2)\?$"):
+            find(name)
 
 
 def test_bytes_are_given_in_powers_of_ten() -> None:
