@@ -16,6 +16,7 @@ from pennet.data.sets.spec import Archive, DataSet, PaperLists
 from pennet.data.sets.splits import fetch_lists
 from pennet.data.sources.archives import members
 from pennet.data.sources.download import Remote, fetch_remote
+from pennet.data.sources.drive import file_address, file_id
 from pennet.errors import UserError
 
 LISTS = "paper-lists.zip"
@@ -63,7 +64,8 @@ def obtain(
     Args:
         data_set: which.
         folder: where downloads go. What the owner hands out by a page only is looked for here, too.
-        own: archives of one's own, as paths, which stay where they are, or URLs; of `hub` OWNER/NAME. Empty: the data set's.
+        own: archives of one's own, as paths, which stay where they are, or URLs, also links to share of Google Drive; of `hub`
+            OWNER/NAME. Empty: the data set's.
         sha256: checksums of `own`; empty if there are none.
         revision: of `hub`.
         accepted: its licence is agreed to.
@@ -138,7 +140,8 @@ def check_unchanged(obtained: Obtained, remedy: str) -> None:
 def _own(source: str, sha256: str, folder: Path) -> Arrived:
     if _is_url(source):
         path = folder / _file_of(source)
-        remote = Remote((source,), sha256 or None, kind="archive")
+        on_drive = file_id(source)
+        remote = Remote((file_address(on_drive) if on_drive else source,), sha256 or None, kind="archive")
         if not (sha256 and _has(path, remote)):
             fetch_remote(remote, path, folder / PARTIAL, "correct its address, or get the file and name its path")
     else:
@@ -158,7 +161,7 @@ def _is_url(source: str) -> bool:
 
 
 def _file_of(url: str) -> str:
-    return Path(unquote(urlsplit(url).path)).name or "archive"
+    return file_id(url) or Path(unquote(urlsplit(url).path)).name or "archive"
 
 
 def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> Arrived:
