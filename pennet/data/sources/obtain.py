@@ -64,7 +64,7 @@ def obtain(
     Args:
         data_set: which.
         folder: where downloads go. What the owner hands out by a page only is looked for here, too.
-        own: archives of one's own, as paths, which stay where they are, or URLs, also links to share of Google Drive; of `hub`
+        own: archives of one's own, as paths, which stay where they are, or URLs, also Google Drive's links to share; of `hub`
             OWNER/NAME. Empty: the data set's.
         sha256: checksums of `own`; empty if there are none.
         revision: of `hub`.
@@ -133,8 +133,23 @@ def check_unchanged(obtained: Obtained, remedy: str) -> None:
         path = Path(arrived.path)
         if not path.exists():
             raise UserError(f"{path}: is no longer there; bring it back, or {remedy}")
-        if _arrived(path) != arrived:
+        if has_changed(arrived):
             raise UserError(f"{path}: has changed since it was downloaded; {remedy}")
+
+
+def has_changed(arrived: Arrived, since: float = 0.0) -> bool:
+    """Whether what is there is something else than what came; a folder is told by its names and sizes.
+
+    Args:
+        arrived: what came, and is there.
+        since: seconds of the epoch; an archive of the same size that is no newer is not read, and taken for the same.
+    """
+    path = Path(arrived.path)
+    if path.is_file():
+        status = path.stat()
+        if status.st_size == arrived.size_bytes and status.st_mtime <= since:
+            return False
+    return _arrived(path) != arrived
 
 
 def _own(source: str, sha256: str, folder: Path) -> Arrived:
