@@ -328,7 +328,9 @@ class _DirectToLoopback(urllib.request.ProxyHandler):
 
 
 def _cannot(url: str, reason: str) -> str:
-    return f"cannot be downloaded{_way(url)} ({reason})"
+    """In one line: a server's words may hold line ends, and commands to a terminal."""
+    plain = "".join(letter if letter.isprintable() or letter.isspace() else "?" for letter in reason)
+    return f"cannot be downloaded{_way(url)} ({' '.join(plain.split())})"
 
 
 def _way(url: str) -> str:

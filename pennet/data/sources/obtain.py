@@ -64,8 +64,8 @@ def obtain(
     Args:
         data_set: which.
         folder: where downloads go. What the owner hands out by a page only is looked for here, too.
-        own: archives of one's own, as paths, which stay where they are, or URLs, also Google Drive's links to share; of `hub`
-            OWNER/NAME. Empty: the data set's.
+        own: archives of one's own, as paths, which stay where they are, or URLs, also Google Drive's links to share; of
+            `hub` OWNER/NAME. Empty: the data set's.
         sha256: checksums of `own`; empty if there are none.
         revision: of `hub`.
         accepted: its licence is agreed to.
