@@ -2,8 +2,8 @@
 
     python -m benchmarks.data_wait [--profile paper] [--batch-size 4] [--steps 3] [--method pennet]
 
-Pictures are made-up JPEGs of 256 px, prepared at the profile's size: their own bytes at 256 px, PNGs at others. A batch is read
-from shards, decoded, augmented and masked by this process, as without loader processes; CPU time, medians, one thread.
+Pictures are made-up JPEGs of 256 px, prepared at the profile's size: their own bytes at 256 px, PNGs at others. A batch is
+read from shards, decoded, augmented and masked by this process, as without loader processes; CPU time, medians, one thread.
 """
 
 from __future__ import annotations
