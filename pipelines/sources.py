@@ -21,12 +21,15 @@ from pipelines.prepare import read_receipt
 
 
 def changed(config: Config) -> list[str]:
-    """A line for each archive, folder or set of masks that is another one now; what is no longer here is none.
-
-    Raises:
-        UserError: a receipt of stage `download` that cannot be read; names it.
-    """
-    return [line for dataset in config.datasets for line in (*_pictures(dataset), *_masks(config.of(dataset), dataset))]
+    """A line for each archive, folder or set of masks that is another one now, or cannot be read; what is gone is none."""
+    lines: list[str] = []
+    for dataset in config.datasets:
+        for found in (_pictures(dataset), _masks(config.of(dataset), dataset)):
+            try:
+                lines += found
+            except (UserError, OSError) as error:  # whether that matters is for the stage to say, if it runs
+                lines.append(str(error))
+    return lines
 
 
 def _pictures(dataset: str) -> Iterator[str]:

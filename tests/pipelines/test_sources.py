@@ -40,8 +40,15 @@ def test_a_folder_that_has_changed_is_named_and_one_that_is_gone_is_not(tmp_path
     (photos / "c.jpg").write_bytes(b"three")
     remedy = "has changed since terrain was made of it; dvc repro --force download@terrain"
     assert changed(config()) == [f"{photos}: {remedy}"]
+    (photos / "linked").symlink_to(tmp_path)
+    assert changed(config()) == [
+        f"{photos / 'linked'}: is a linked folder, which is not entered; put the folder itself there or remove it"
+    ]
     photos.rename(tmp_path / "away")
     assert changed(config()) == []
+    layout.receipt_path("terrain").write_text("")
+    (line,) = changed(config())
+    assert "is no receipt of a download" in line
 
 
 def test_an_archive_is_read_if_it_is_newer_than_what_was_made_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
