@@ -8,12 +8,10 @@ import numpy as np
 
 from pennet.data.pictures.picture_files import SUFFIXES, read_rgb, size_px
 from pennet.data.sources.search import a_few, find_pictures, without_mask
-from pennet.errors import UserError
+from pennet.errors import UserError, all_at_once
 from pennet.images import Picture
 from pennet.mask_sets.files import read_black_and_white
 from pennet.metrics.pairs import Pairs
-
-_SHOWN = 20
 
 
 def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
@@ -76,9 +74,7 @@ def _check_sizes(names: list[str], files: dict[str, dict[str, Path]]) -> None:
             except UserError as error:
                 problems.append(str(error))
     if problems:
-        shown, more = problems[:_SHOWN], len(problems) - _SHOWN
-        listed = "".join(f"\n  - {problem}" for problem in shown) + (f"\n  and {more} more" if more > 0 else "")
-        raise UserError(problems[0] if len(problems) == 1 else f"{len(problems)} pictures cannot be read:{listed}")
+        raise UserError(all_at_once(problems, "pictures cannot be read"))
     real = sizes["real"]
     odd = [(files[label][name], size, name) for label in sizes for name, size in sizes[label].items() if size != real[name]]
     if odd:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pennet.data.pictures.picture_files import SUFFIXES, read_mask, read_rgb
 from pennet.data.sources.archives import stream
-from pennet.errors import UserError
+from pennet.errors import UserError, all_at_once
 from pennet.masks.bins import HOLE_BINS
 from pennet.masks.mask import Mask
 
@@ -78,10 +78,14 @@ def mask_files(path: Path, hole: Colour, size_px: int, seed: int, under: str = "
             ratio contradicts the declared polarity (see `LARGEST_MEAN_RATIO`); or as `pennet.data.sources.archives.stream`.
     """
     names, ratios, packed = [], [], bytearray()
-    left_out = []
+    left_out, problems = [], []
     total, count = 0.0, 0
     for member, content in stream(path, _wanted(under)):
-        white = _resized(read_black_and_white(io.BytesIO(content), f"{path}: {member.name}"), size_px)
+        try:
+            white = _resized(read_black_and_white(io.BytesIO(content), member.name), size_px)
+        except UserError as error:
+            problems.append(str(error))
+            continue
         mask = white if hole == "white" else 1 - white
         ratio = np.count_nonzero(mask) / mask.size
         total, count = total + ratio, count + 1
@@ -91,6 +95,8 @@ def mask_files(path: Path, hole: Colour, size_px: int, seed: int, under: str = "
             packed += np.packbits(mask).tobytes()
         else:
             left_out.append(member.name)
+    if problems:
+        raise UserError(f"{path}: {all_at_once(problems, 'pictures are no masks')}")
     if not count:
         where = f"no mask under {under!r}" if under.strip("/") else "no mask"
         raise UserError(f"{path}: holds {where}; give mask pictures ({', '.join(SUFFIXES)})")

@@ -22,7 +22,7 @@ import numpy as np
 from pennet.data.sources.archive_entries import LINK, NO_FILE, Entries, Entry
 from pennet.data.sources.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip, picture_kind
 from pennet.data.sources.tar_entries import tar_entries
-from pennet.errors import UserError
+from pennet.errors import MOST_LISTED, UserError, all_at_once
 from pennet.extras import require
 
 MAX_MEMBER_BYTES = 1 << 30
@@ -32,7 +32,6 @@ MAX_RATIO = 200
 ALWAYS_BYTES = 64 << 20
 """What any archive may hold, however small it is itself: a blank picture shrinks as well as a bomb."""
 
-_MOST_NAMED = 20
 _HIDDEN = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 
 
@@ -176,17 +175,13 @@ class _Refused:
 
     def add(self, name: str, refusal: str) -> None:
         self._count += 1
-        if len(self._first) < _MOST_NAMED:
+        if len(self._first) < MOST_LISTED:
             self._first.append(f"member {name!r} {refusal}")
 
     def complain(self, path: Path) -> None:
         """Raises UserError where there are any."""
-        if self._count == 1:
-            raise UserError(f"{path}: {self._first[0]}")
         if self._count:
-            more = f"\n  and {self._count - _MOST_NAMED:,} more" if self._count > _MOST_NAMED else ""
-            listed = "".join(f"\n  - {refusal}" for refusal in self._first)
-            raise UserError(f"{path}: {self._count:,} members cannot be taken:{listed}{more}")
+            raise UserError(f"{path}: {all_at_once(self._first, 'members cannot be taken', self._count)}")
 
 
 class _Names:
