@@ -189,6 +189,9 @@ def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> 
     if _has(path, remote):
         whole = "and whole" if remote.checksums else "with no published checksum to tell if it is whole"
         say(f"{path} is there, {whole}")
+    elif not urlsplit(remote.urls[0]).scheme and not Path(remote.urls[0]).exists():
+        comes = "comes with the project; start this in the folder of its checkout"
+        raise UserError(f"{remote.urls[0]}: {comes}, or bring the file to {path}")
     else:
         say(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
         sha256 = fetch_remote(remote, path, folder / PARTIAL, f"try again later, or bring the file to {path} yourself")
