@@ -92,7 +92,7 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
             name = _plain(entry.name)
             outside = "" if is_folder else _outside(entry.name)
             if outside:
-                raise UserError(f"{path}: member {entry.name!r} {outside}; take the archive from a source that you trust")
+                raise UserError(f"{path}: member {entry.name!r} {outside}")
             held += entry.size
             if held > most:
                 whole = f"holds more than {most:,} bytes, {MAX_RATIO} times its own size"
@@ -135,12 +135,13 @@ def _plain(name: str) -> str:
 
 
 def _outside(name: str) -> str:
-    """Why a name is refused whoever wants it: where something unpacked it, it could lie outside."""
+    """Why a name is refused whoever wants it, with the remedy: where something unpacked it, it could lie outside."""
+    trust = "take the archive from a source that you trust"
     if name.startswith("/") or re.match("[A-Za-z]:", name):
-        return "has an absolute path"
+        return f"has an absolute path; {trust}, or pack it again by the name of its folder"
     if "\\" in name:
-        return "has a backslash in its path"
-    return "leads outside (..)" if ".." in name.split("/") else ""
+        return f"has a backslash in its path, as some tools of Windows write; {trust}, or pack it again with another tool"
+    return f"leads outside (..); {trust}" if ".." in name.split("/") else ""
 
 
 def _hidden(name: str) -> bool:
