@@ -6,7 +6,7 @@ import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pennet.errors import UserError, nearest
+from pennet.errors import UserError
 
 if TYPE_CHECKING:
     from pennet.masks.mask import DrawMask, Mask
@@ -49,8 +49,7 @@ def mask_kind(name: str) -> MaskKind:
     for kind in KINDS:
         if kind.name == name:
             return kind
-    known = [kind.name for kind in KINDS]
-    raise UserError(f"unknown kind of mask {name!r}; known are {', '.join(known)}{nearest(name, known)}")
+    raise UserError(f"unknown kind of mask {name!r}; known are {', '.join(kind.name for kind in KINDS)}")
 
 
 def mask_function(name: str) -> DrawMask:

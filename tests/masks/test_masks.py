@@ -50,11 +50,6 @@ def test_numbered_mask_depends_on_seed_and_index_alone(name: str) -> None:
 def test_unknown_kind_is_named_with_those_there_are() -> None:
     with pytest.raises(UserError, match=re.escape(f"unknown kind of mask 'center'; known are {', '.join(NAMES)}")):
         mask_kind("center")
-    for wrong, meant in (("center", "centre"), ("Irregular", "irregular"), ("lama_tin", "lama_thin")):
-        with pytest.raises(UserError, match=rf"; do you mean {meant}\?$"):
-            mask_kind(wrong)
-    with pytest.raises(UserError, match=r"outpainting$"):
-        mask_kind("xyz")
 
 
 def test_importing_the_list_draws_in_nothing_heavy() -> None:
