@@ -50,7 +50,9 @@ zstandard = pytest.importorskip("zstandard")
 def test_names_that_lead_outside_are_refused_wanted_or_not(tmp_path: Path, name: str, message: str, wanted: bool) -> None:
     files = [("good.jpg", b"1"), (name, b"2")]
     for path in (tar(tmp_path / "a.tar", *files), zipped(tmp_path / "a.zip", *files)):
-        error = refused(path, f"member {re.escape(repr(name))} {message}.*; take the archive from a source", lambda _: wanted)
+        error = refused(
+            path, f"member {re.escape(repr(name))} {message}.*; take the archive from a source", lambda _: wanted
+        )
         assert "good.jpg" not in str(error)
     folder_in_tar = tar(tmp_path / "a.tar", special(name, tarfile.DIRTYPE))
     refused(folder_in_tar, message, lambda _: wanted)

@@ -170,3 +170,11 @@ def test_pack_refuses(tmp_path: Path, names: tuple[str, ...], ratio: float, mess
         Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name)
     with pytest.raises(ValueError, match=message):
         pack(tmp_path / "photos", tmp_path / "mine.zip", ratio)
+
+
+def test_pack_says_which_of_folder_and_file_it_wants(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos")
+    with pytest.raises(UserError, match=r"photos: is a folder; name the zip file to write"):
+        pack(photos, photos, 0.4)
+    with pytest.raises(UserError, match=r"photo1\.png: is a file; give the folder that it lies in"):
+        pack(photos / "photo1.png", tmp_path / "mine.zip", 0.4)

@@ -43,11 +43,14 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
         test_ratio: share of the groups that is kept for the test, in (0, 1).
 
     Raises:
-        UserError: no photos, an empty split, or photos that cannot be used, all of them named: unreadable ones, those of
-            one name but for the suffix, and those whose names no data set takes (`name_refusal`).
+        UserError: no place for the archive, no photos, an empty split, or photos that cannot be used, all of them named:
+            unreadable ones, those of one name but for the suffix, and those whose names no data set takes
+            (`name_refusal`).
     """
     if not 0 < test_ratio < 1:
         raise UserError(f"test ratio {test_ratio}: must be between 0 and 1")
+    if archive.is_dir():
+        raise UserError(f"{archive}: is a folder; name the zip file to write")
     found = look_through(photos)
     if not found.pictures:
         left = f"; left out: {found.left_out()}" if found.left_out() else ""

@@ -78,10 +78,11 @@ def look_through(folder: Path, without: Collection[Path] = ()) -> Found:
         without: folders below it that are passed over.
 
     Raises:
-        UserError: no such folder.
+        UserError: no such folder, or a file.
     """
     if not folder.is_dir():
-        raise UserError(f"{shown(folder)}: no such folder")
+        what = "is a file; give the folder that it lies in, or unpack it" if folder.exists() else "no such folder"
+        raise UserError(f"{shown(folder)}: {what}")
     found = Found()
     waiting = [folder]
     while waiting:
