@@ -63,6 +63,7 @@ check: $(STAMP) ## style, types and the rules of the architecture
 .PHONY: repro
 repro: $(STAMP) ## reproduce everything without Prefect, then complete the MLflow record and decide who is champion
 	$(PY) -m pipelines.workspace
+	$(PY) -m pipelines.sources
 	$(PY) -m dvc repro
 	$(PY) -m pipelines.record
 	$(PY) -m pipelines.promote

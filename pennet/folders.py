@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pennet.data.pictures.picture_files import SUFFIXES, read_mask, read_rgb, size_px
+from pennet.data.pictures.picture_files import SUFFIXES, read_rgb, size_px
 from pennet.data.sources.search import a_few, find_pictures, without_mask
-from pennet.errors import UserError
+from pennet.errors import UserError, all_at_once
 from pennet.images import Picture
+from pennet.mask_sets.files import read_black_and_white
 from pennet.metrics.pairs import Pairs
 
 
@@ -49,7 +50,7 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
 
     def composite(i: int) -> Picture:
         made, truth = (read_rgb(files[label][names[i]]) for label in ("fake", "real"))
-        known = read_mask(files["masks"][names[i]])[..., None] == 0
+        known = read_black_and_white(files["masks"][names[i]])[..., None] == 0
         if np.any((made != truth) & known):
             composited.add(i)
         return np.where(known, truth, made)
@@ -58,13 +59,22 @@ def pair_folders(real: Path, fake: Path, masks: Path | None) -> Pairs:
         names,
         fake=composite,
         real=lambda i: read_rgb(files["real"][names[i]]),
-        mask=lambda i: read_mask(files["masks"][names[i]]),
+        mask=lambda i: read_black_and_white(files["masks"][names[i]]),
         composited=composited,
     )
 
 
 def _check_sizes(names: list[str], files: dict[str, dict[str, Path]]) -> None:
-    sizes = {label: {name: size_px(path) for name, path in by_name.items()} for label, by_name in files.items()}
+    sizes: dict[str, dict[str, tuple[int, int]]] = {label: {} for label in files}
+    problems = []
+    for label, by_name in files.items():
+        for name, path in by_name.items():
+            try:
+                sizes[label][name] = size_px(path)
+            except UserError as error:
+                problems.append(str(error))
+    if problems:
+        raise UserError(all_at_once(problems, "pictures cannot be read"))
     real = sizes["real"]
     odd = [(files[label][name], size, name) for label in sizes for name, size in sizes[label].items() if size != real[name]]
     if odd:

@@ -35,6 +35,7 @@ from pipelines.running.selection import Selection, select
 from pipelines.running.tasks import task_for
 from pipelines.running.temporary_server import start_temporary_server
 from pipelines.running.waiting import ended, wait_for_dvc
+from pipelines.sources import changed
 
 STAGE_HOURS = 48.0
 """Time limit of a stage: a training that is longer goes on from its checkpoint in the next run."""
@@ -66,6 +67,8 @@ def benchmark(jobs: int = 1, stage_hours: float = STAGE_HOURS) -> None:
     """
     with _run(jobs, stage_hours):
         config = load_params()
+        for line in changed(config):
+            get_run_logger().warning(line)
         _bring_up_to_date(None, Path(), jobs, stage_hours)
         record(Path(), stage_hours)
         show_results(config, Path())

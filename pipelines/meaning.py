@@ -27,6 +27,7 @@ CARRIERS = (
     "pennet/data/sources/download.py",  # brings bytes that a checksum names
     "pennet/data/sources/obtain.py",  # likewise
     "pennet/data/sources/partial.py",  # likewise
+    "pennet/data/sources/proxies.py",  # likewise
     "pennet/errors.py",
     "pennet/extras.py",
     "pennet/masks/__init__.py",  # a list: what it names counts, see `identity`

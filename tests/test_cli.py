@@ -123,6 +123,22 @@ def test_evaluate_of_truths_of_different_sizes_states_the_limit(folders: tuple[P
     assert "002.png (32x20)" in text
 
 
+def test_evaluate_names_every_picture_that_cannot_be_read(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "001.png").write_bytes(b"")
+    (folders[1] / "003.png").write_text("<html>")
+    code, output = _evaluate(*folders)
+    assert code == 1
+    assert "2 pictures cannot be read" in output
+    assert "real/001.png: cannot be" in output and "fake/003.png: cannot be" in output
+
+
+def test_evaluate_takes_no_photo_for_a_mask(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    code, output = _evaluate(*folders, "--masks", _folder(tmp_path / "photos", REAL))
+    text = " ".join(output.split())
+    assert code == 1
+    assert "photos/000.png: " in text and "neither black nor white" in text
+
+
 def test_evaluate_with_networks_prints_their_names(folders: tuple[Path, Path], tmp_path: Path) -> None:
     options = ["--device", "cpu", "--cache-dir", str(tmp_path / "cache")]
     result = CliRunner().invoke(app, ["evaluate", *map(str, folders), *options])

@@ -248,6 +248,9 @@ def test_unknown_method_and_data_set_are_named(values: dict[str, Any]) -> None:
     found = "\n".join(problems(values))
     assert "methods.classical: ['telae'] names 'telae', which is not a classical method (mean, telea, biharmonic" in found
     assert "names 'mars', which is not an entry of sources (terrain)" in found
+    assert found.count("; do you mean telea?") == 1
+    values["sources"]["terrain"]["data_set"] = "terain"
+    assert any(problem.endswith("; do you mean terrain?") for problem in problems(values))
 
 
 @pytest.mark.parametrize("text", ["train: [", "", "just words"])

@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from pennet.errors import nearest
+
 Limits: TypeAlias = Iterator[tuple[bool, str, str]]
 """Of a section: whether it holds, the (dotted) key that is wrong if it does not, and what is wrong with its value."""
 
@@ -43,7 +45,14 @@ def checked(holds: Callable[[str], object], why: str) -> AfterValidator:
 def one_of(names: Iterable[str]) -> AfterValidator:
     """A word of a list that others may extend."""
     known = tuple(names)
-    return checked(known.__contains__, f"is not one of {', '.join(known)}")
+
+    def check(value: str) -> str:
+        if value not in known:
+            why = f"is not one of {', '.join(known)}{nearest(value, known)}"
+            raise PydanticCustomError("limit", "{why}", {"why": why})
+        return value
+
+    return AfterValidator(check)
 
 
 class Section:

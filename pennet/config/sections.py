@@ -15,6 +15,7 @@ from pennet.config.runtime import RuntimeConfig
 from pennet.config.section import NAME_PATTERN, Limits, Ratio, Section, Seed, Share, checked, one_of
 from pennet.config.validation import ConfigError, config_from_mapping
 from pennet.data.sets import DATA_SETS, find
+from pennet.errors import nearest
 from pennet.masks import KINDS
 from pennet.methods import classical_methods
 
@@ -310,4 +311,4 @@ def _names(key: str, names: Sequence[str], what: str, known: Collection[str]) ->
     """A list that names things that there are, each once."""
     yield len(set(names)) == len(names), key, "names one twice"
     for name in names:
-        yield name in known, key, f"names {name!r}, which is not {what} ({', '.join(known)})"
+        yield name in known, key, f"names {name!r}, which is not {what} ({', '.join(known)}){nearest(name, known)}"

@@ -8,14 +8,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennet.data.pictures.picture_files import SUFFIXES, read_mask, read_rgb
 from pennet.data.sources.archives import stream
-from pennet.errors import UserError
+from pennet.errors import UserError, all_at_once
 from pennet.masks.bins import HOLE_BINS
 from pennet.masks.mask import Mask
 
@@ -78,10 +78,14 @@ def mask_files(path: Path, hole: Colour, size_px: int, seed: int, under: str = "
             ratio contradicts the declared polarity (see `LARGEST_MEAN_RATIO`); or as `pennet.data.sources.archives.stream`.
     """
     names, ratios, packed = [], [], bytearray()
-    left_out = []
+    left_out, problems = [], []
     total, count = 0.0, 0
     for member, content in stream(path, _wanted(under)):
-        white = _resized(_read(content, f"{path}: {member.name}"), size_px)
+        try:
+            white = _resized(read_black_and_white(io.BytesIO(content), member.name), size_px)
+        except UserError as error:
+            problems.append(str(error))
+            continue
         mask = white if hole == "white" else 1 - white
         ratio = np.count_nonzero(mask) / mask.size
         total, count = total + ratio, count + 1
@@ -91,6 +95,8 @@ def mask_files(path: Path, hole: Colour, size_px: int, seed: int, under: str = "
             packed += np.packbits(mask).tobytes()
         else:
             left_out.append(member.name)
+    if problems:
+        raise UserError(f"{path}: {all_at_once(problems, 'pictures are no masks')}")
     if not count:
         where = f"no mask under {under!r}" if under.strip("/") else "no mask"
         raise UserError(f"{path}: holds {where}; give mask pictures ({', '.join(SUFFIXES)})")
@@ -129,10 +135,15 @@ def _wanted(under: str) -> Callable[[str], bool]:
     return lambda name: name.startswith(folder) and name.lower().endswith(SUFFIXES)
 
 
-def _read(content: bytes, name: str) -> Mask:
-    """1 = white."""
-    white = read_mask(io.BytesIO(content), name)
-    red, green, blue = np.moveaxis(read_rgb(io.BytesIO(content), name).astype(np.float32), 2, 0)
+def read_black_and_white(file: Path | BinaryIO, name: str = "") -> Mask:
+    """`read_mask`, 1 = white, of a picture that nobody looks at: a photo would become a mask without a word.
+
+    Raises:
+        UserError: as `read_mask`, and for a photo (see `MOST_GREY`); names the file.
+    """
+    name = name or str(file)
+    white = read_mask(file, name)
+    red, green, blue = np.moveaxis(read_rgb(file, name).astype(np.float32), 2, 0)
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
     share = float(((grey >= GREY_LEVELS[0]) & (grey <= GREY_LEVELS[1])).mean())
     if share > MOST_GREY:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from pennet.cli import app
 from pennet.data import sets
 from pennet.data.sets.card import card
-from pennet.data.sets.spec import Archive
+from pennet.data.sets.spec import Archive, PaperLists, SplitList
 from pennet.data.sets.terrain import ARCHIVE, TERRAIN
 from pennet.data.sources.download import Remote
 from tests.data.server import running
@@ -128,6 +128,8 @@ def test_every_picture_that_cannot_be_read_and_what_is_none_is_named(tmp_path: P
         ),
         (["download", "dtd", "--revision", "0" * 40], "dtd: --repository and --revision are for data set hub"),
         (["download", "places2"], "places2: read its licence at"),
+        (["download", "terrain"], "terrain-256.zip: comes with the project; start this in the folder of its checkout"),
+        (["verify", "packed", "."], ".: is a folder; give an archive that `pennet pack` has made, or use data_set: folder"),
         (["verify", "dtd", ARCHIVE], "give the archive of this data set"),
         (["verify", "facade", "nowhere.zip"], "nowhere.zip"),
         (
@@ -151,6 +153,27 @@ def test_what_cannot_be_done_is_one_message(
     assert result.output.count("pennet data: ") == 1
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_cannot_have_the_lists_can_do_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = Archive("a.zip", "all", Remote((str(ROOT / ARCHIVE),), kind="zip"), "its contents")
+    nowhere = Remote((str(tmp_path / "lists.zip"),), "0" * 64)
+    lists = PaperLists(nowhere, SplitList("a", 1, ""), SplitList("b", 1, ""), str)
+    listed = dataclasses.replace(TERRAIN, name="listed", archives=(archive,), paper=lists)
+    monkeypatch.setattr(sets, "find", lambda name: listed)
+    result = data("download", "listed", "--to", str(tmp_path / "here"))
+    assert result.exit_code == 1
+    assert "or --no-lists" in result.output
+    result = data("download", "listed", "--to", str(tmp_path / "here"), "--no-lists")
+    assert result.exit_code == 0, result.output
+    assert f"next: pennet data verify listed {tmp_path / 'here/a.zip'}\n" in result.output
+
+
+@pytest.mark.parametrize("option", [("--seed", "-1"), ("--test-ratio", "2"), ("--val-ratio", "-0.1")])
+def test_numbers_out_of_range_are_refused(option: tuple[str, str]) -> None:
+    result = data("verify", "terrain", str(ROOT / ARCHIVE), *option)
+    assert result.exit_code == 2
+    assert option[0] in result.output
 
 
 def test_a_file_without_a_published_checksum_tells_its_own(

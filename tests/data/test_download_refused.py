@@ -1,10 +1,13 @@
 """What is not the file, and is refused: wrong bytes, web pages, no archives."""
 
+import contextlib
 import io
+import socketserver
 import subprocess
 import tarfile
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -122,3 +125,48 @@ def test_real_archives_are_taken_whatever_they_are_called(
 def test_file_that_cannot_be_known_is_refused(urls: tuple[str, ...], known: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Remote(urls, **known)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def saying(words: bytes) -> Iterator[str]:
+    """The address of a server that answers everything with these words, whatever they are."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.recv(1 << 16)
+                self.request.sendall(words)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/{ARCHIVE}"
+        server.shutdown()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (b"", "closed connection without response"),
+        (b"hello\r\nworld\r\n", r"cannot be downloaded \(hello\)"),
+        (b"HTTP/1.1 404 \x1b[31mred\x07\r\n\r\n", r"the server answers 404 \?\[31mred\?\)"),
+        (b"HTTP/1.1 503\r\n\r\n", r"the server answers 503\)"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n", "would lead to an infinite loop"),
+        (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", "is not allowed"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[bad\r\n\r\n", "Invalid IPv6 URL"),
+        (OK + b"X: y\r\n" * 200, "more than 100 headers"),
+        (OK + b"X: " + b"y" * 100_000, "more than 65536 bytes"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "IncompleteRead"),
+        (OK + b"Content-Length: %d\r\n\r\n" % 10**30, "more bytes are needed"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "sha256 is"),
+        (b"HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\n\r\n12345", "asked for bytes from 0 on"),
+        (OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n12345", "sha256 is"),
+    ],
+)
+def test_what_is_no_proper_answer_ends_in_one_line(place: Place, words: bytes, message: str) -> None:
+    with saying(words) as url, pytest.raises(UserError, match=message) as raised:
+        place.fetch(url, attempts=1)
+    assert str(raised.value).isprintable()
+    assert not place.path.exists()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pennet.data.sets.hub import HUB
 from pennet.data.sets.places2 import PLACES2
 from pennet.data.sets.spec import Archive, DataSet, PaperLists, SplitList
 from pennet.data.sets.terrain import TERRAIN
+from pennet.data.sources import drive
 from pennet.data.sources.download import Remote
 from pennet.data.sources.obtain import LISTS, Obtained, check_unchanged, obtain
 from pennet.errors import UserError
@@ -75,6 +77,39 @@ def test_own_addresses_are_downloaded_whatever_they_are_called(here: Place, pack
     assert arrived.path == str(here.folder / names.get(name, "download"))
     assert Path(arrived.path).read_bytes() == content
     assert (arrived.size_bytes, arrived.sha256) == (len(content), sha256_of(content))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://drive.google.com/file/d/1bad-u_n/view?usp=sharing",
+        "https://drive.google.com/file/u/1/d/1bad-u_n/edit",
+        "https://drive.google.com/open?id=1bad-u_n",
+        "https://drive.google.com/uc?export=download&id=1bad-u_n",
+        "https://drive.usercontent.google.com/download?id=1bad-u_n&export=download&confirm=t",
+    ],
+)
+def test_links_to_share_of_google_drive_lead_to_the_file(
+    here: Place, packed: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    with running(packed.read_bytes()) as server:
+        monkeypatch.setattr(drive, "_FILE", f"{server.url}/download?id={{}}&confirm=t")
+        (arrived,) = here.bring(FOLDER, link).archives
+    assert arrived.path == str(here.folder / "1bad-u_n")
+    assert arrived.sha256 == sha256_of(packed.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("https://drive.google.com/drive/folders/1abc?usp=sharing", "no link to a file of Google Drive; share the archive"),
+        ("https://drive.google.com/", "no link to a file of Google Drive"),
+        ("http://[1/photos.zip", "is no address (Invalid IPv6 URL); correct it"),
+    ],
+)
+def test_addresses_that_lead_to_no_file_are_named(here: Place, address: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        here.bring(FOLDER, address)
 
 
 def test_a_tar_of_any_name_is_downloaded_and_what_is_no_archive_refused(here: Place, tmp_path: Path) -> None:

@@ -142,11 +142,15 @@ def test_folder_that_may_not_be_read_is_left_out_and_named(tmp_path: Path, monke
     assert packed.left_out == f"1 folders that may not be read: {photos / 'beach'}"
 
 
-def test_file_name_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+def test_every_name_that_no_data_set_takes_is_named(tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "photos")
-    shutil.copy(photos / "photo1.png", os.fsencode(photos) + b"/caf\xe9.png")
-    with pytest.raises(UserError, match=r"1 file name\(s\) are no UTF-8; rename .*caf\\xe9\.png$"):
+    for name in (b"caf\xe9.png", b"new\nline.png", b"back\\slash.png", b"C:x.png"):
+        shutil.copy(photos / "photo1.png", os.fsencode(photos) + b"/" + name)
+    with pytest.raises(UserError, match="nothing was packed") as raised:
         pack(photos, tmp_path / "mine.zip", 0.4)
+    for said in (r"caf\xe9.png: has a name that is no UTF-8", r"new\nline.png: has a control", "C:x.png: begins like"):
+        assert said in str(raised.value)
+    assert not (tmp_path / "mine.zip").exists()
 
 
 @pytest.mark.parametrize(
@@ -166,3 +170,11 @@ def test_pack_refuses(tmp_path: Path, names: tuple[str, ...], ratio: float, mess
         Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name)
     with pytest.raises(ValueError, match=message):
         pack(tmp_path / "photos", tmp_path / "mine.zip", ratio)
+
+
+def test_pack_says_which_of_folder_and_file_it_wants(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos")
+    with pytest.raises(UserError, match=r"photos: is a folder; name the zip file to write"):
+        pack(photos, photos, 0.4)
+    with pytest.raises(UserError, match=r"photo1\.png: is a file; give the folder that it lies in"):
+        pack(photos / "photo1.png", tmp_path / "mine.zip", 0.4)

@@ -103,6 +103,9 @@ def test_stats_of_something_else_is_one_message(prepared: Path, tmp_path: Path) 
     (prepared / "rejected.csv").write_text("name\nx\n")
     with pytest.raises(UserError, match=r"rejected\.csv: has no column 'key'"):
         reasons(prepared / "rejected.csv")
+    (prepared / "rejected.csv").write_bytes(b"key,reason\n\xff,\xfe\n")
+    with pytest.raises(UserError, match=r"rejected\.csv: is no table"):
+        reasons(prepared / "rejected.csv")
 
 
 def test_show_draws_pictures_evenly_from_a_split(prepared: Path, tmp_path: Path) -> None:

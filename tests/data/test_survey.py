@@ -98,8 +98,18 @@ def test_names_that_are_no_utf_8_are_named_all(photos: Path) -> None:
     for name in (b"a\xe9.png", b"b\xe8.png"):
         Path(os.fsdecode(os.fsencode(photos) + b"/" + name)).touch()
     result = init("mine", photos)
-    assert result.exit_code == 1
-    assert r"a\xe9.png" in result.output and r"b\xe8.png" in result.output
+    assert result.exit_code == 0
+    assert r"a\xe9.png: has a name that is no UTF-8" in result.stderr and r"b\xe8.png: has" in result.stderr
+    assert f"{photos}: 20 pictures, " in result.stderr
+
+
+def test_pipes_are_named_and_never_opened(photos: Path) -> None:
+    os.mkfifo(photos / "pipe.jpg")
+    os.mkfifo(photos / "pipe")
+    found = survey(photos)
+    assert len(found.places) == 20
+    assert found.problems == [f"{photos / 'pipe.jpg'}: is a device or a pipe, no file; pack the set without it"]
+    assert "2 pipes or devices: " in found.left_out
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])

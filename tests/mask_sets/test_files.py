@@ -204,6 +204,11 @@ def test_what_is_no_mask_is_named(tmp_path: Path) -> None:
         archive.writestr("a/b.png", b"nonsense")
     with pytest.raises(UserError, match=r"masks.zip: a/b.png: cannot be read as a mask"):
         mask_files(tmp_path / "masks.zip", "white", SIDE, seed=0)
+    with zipfile.ZipFile(tmp_path / "masks.zip", "a") as archive:
+        for number in range(21):
+            archive.writestr(f"{number}.png", b"")
+    with pytest.raises(UserError, match=r"(?s)masks.zip: 22 pictures are no masks:\n  - a/b.png: .* - 0.png: .*and 2 more$"):
+        mask_files(tmp_path / "masks.zip", "white", SIDE, seed=0)
     with pytest.raises(UserError, match=r"nothing.zip: no such file or folder"):
         mask_files(tmp_path / "nothing.zip", "white", SIDE, seed=0)
     (tmp_path / "empty").mkdir()

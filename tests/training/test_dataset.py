@@ -52,8 +52,9 @@ def test_sampler_of_an_empty_split_is_refused() -> None:
         StepSampler(0, 4, 3, 0, 1)
 
 
-def test_batches_do_not_depend_on_the_number_of_workers() -> None:
-    for alone, helped in zip(collect(0, 3), collect(0, 3, num_workers=2), strict=True):
+@pytest.mark.parametrize("num_workers", [2, 4])
+def test_batches_do_not_depend_on_the_number_of_workers(num_workers: int) -> None:
+    for alone, helped in zip(collect(0, 5), collect(0, 5, num_workers=num_workers), strict=True):
         assert torch.equal(alone.image, helped.image)
         assert torch.equal(alone.mask, helped.mask)
 

@@ -60,10 +60,14 @@ def download(
     ] = False,
     repository: Annotated[str | None, typer.Option(help="hub only: OWNER/NAME of a data set.")] = None,
     revision: Annotated[str | None, typer.Option(help="hub only: the commit, 40 hexadecimal digits.")] = None,
+    no_lists: Annotated[
+        bool,
+        typer.Option("--no-lists", help="Do without the lists of the paper's split; it will be a seeded one, and say so."),
+    ] = False,
 ) -> None:
     """Download the archives of a data set and the lists of the paper's split; go on where an earlier try was cut."""
     from pennet.data.sets import find, hub
-    from pennet.data.sources.obtain import obtain
+    from pennet.data.sources.obtain import Lists, obtain
 
     try:
         data_set = find(name)
@@ -75,10 +79,11 @@ def download(
         if data_set is not hub.HUB and not data_set.archives:
             raise UserError(f"{name}: there is nothing to download; give what you have: pennet data verify {name} PATH")
         own = [repository] if repository else []
-        obtain(data_set, folder, own=own, revision=revision or "", accepted=accept_licence, say=typer.echo)
+        lists: Lists = "seeded" if no_lists else "paper"
+        obtain(data_set, folder, own=own, revision=revision or "", accepted=accept_licence, lists=lists, say=typer.echo)
     except (UserError, OSError) as error:
         _fail(error)
-    typer.echo(f"next: pennet data verify {name} {' '.join(_to_verify(data_set, folder))}")
+    typer.echo(f"next: pennet data verify {name} {' '.join(_to_verify(data_set, folder, no_lists))}")
 
 
 @app.command()
@@ -88,9 +93,13 @@ def verify(
     lists: Annotated[
         Path | None, typer.Option(help="Archive of the paper's lists; without it the split is a seeded one, and says so.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of a seeded split.")] = 0,
-    test_ratio: Annotated[float, typer.Option(help="Share that a seeded split tests with, if the set has no size.")] = 0.1,
-    val_ratio: Annotated[float, typer.Option(help="Share of the training pictures that is kept for validation.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="Of a seeded split.")] = 0,
+    test_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Share that a seeded split tests with, if the set has no size.")
+    ] = 0.1,
+    val_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the training pictures that is kept for validation.")
+    ] = 0.05,
 ) -> None:
     """Check that archives are this data set and whole, decode every picture, and say how they are divided."""
     from pennet.data.sets import find
@@ -181,7 +190,7 @@ def stats(path: Annotated[Path, typer.Argument(help="A prepared data set: data/p
     for heading in ("pictures", "groups", "stored", *QUANTILES):
         table.add_column(heading, justify="right")
     for split in splits:
-        counts = (f"{split.num_pictures:,}", f"{split.num_groups:,}", bytes_text(split.num_bytes or None))
+        counts = (f"{split.num_pictures:,}", f"{split.num_groups:,}", bytes_text(split.num_bytes))
         table.add_row(split.name, *counts, *(f"{side:,}" for side in split.smaller_side_px))
     Console().print(table)
     for what, found in absent.items():
@@ -232,12 +241,12 @@ def _undecodable(source: Source, name: str) -> list[str]:
     return bad
 
 
-def _to_verify(data_set: DataSet, folder: Path) -> list[str]:
+def _to_verify(data_set: DataSet, folder: Path, no_lists: bool) -> list[str]:
     """The arguments that `verify` takes after the name."""
     from pennet.data.sources.obtain import LISTS
 
     files = [str(folder / archive.file) for archive in data_set.archives] or [str(folder)]
-    return [*files, *(["--lists", str(folder / LISTS)] if data_set.paper else [])]
+    return [*files, *(["--lists", str(folder / LISTS)] if data_set.paper and not no_lists else [])]
 
 
 def _first(items: tuple[str, ...]) -> str:

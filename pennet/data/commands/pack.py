@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from pennet.atomic import replacing
 from pennet.data.pictures.picture_files import SUFFIXES, read_rgb
+from pennet.data.sources.archives import name_refusal
 from pennet.data.sources.manifest import COLUMNS, MANIFEST
-from pennet.data.sources.search import find_pictures
+from pennet.data.sources.search import look_through, shown
 from pennet.errors import UserError
 
 LONGEST_NAME_BYTES = 150
@@ -42,22 +43,28 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
         test_ratio: share of the groups that is kept for the test, in (0, 1).
 
     Raises:
-        UserError: no photos, an empty split, or photos that cannot be used, all of them named: unreadable ones, and those of
-            one name but for the suffix.
+        UserError: no place for the archive, no photos, an empty split, or photos that cannot be used, all of them named:
+            unreadable ones, those of one name but for the suffix, and those whose names no data set takes
+            (`name_refusal`).
     """
     if not 0 < test_ratio < 1:
         raise UserError(f"test ratio {test_ratio}: must be between 0 and 1")
-    found = find_pictures(photos)
+    if archive.is_dir():
+        raise UserError(f"{archive}: is a folder; name the zip file to write")
+    found = look_through(photos)
     if not found.pictures:
         left = f"; left out: {found.left_out()}" if found.left_out() else ""
         raise UserError(f"{photos}: holds no photo ({', '.join(SUFFIXES)}){left}")
-    problems = _name_clashes(photos, found.pictures)
+    refusals = {path: name_refusal(path.relative_to(photos).as_posix()) for path in found.pictures}
+    problems = [f"{shown(path)}: {refusal}" for path, refusal in refusals.items() if refusal]
+    pictures = [path for path, refusal in refusals.items() if not refusal]
+    problems += _name_clashes(photos, pictures)
     text, counts = io.StringIO(), {"train": 0, "test": 0}
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     with replacing(archive) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as target:
-            for path in found.pictures:
+            for path in pictures:
                 try:
                     content = path.read_bytes()
                     read_rgb(io.BytesIO(content), str(path))

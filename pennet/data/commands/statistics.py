@@ -74,23 +74,30 @@ def reasons(file: Path) -> list[Reason]:
     Reasons are of one kind that differ in nothing but numbers and the name of their picture.
 
     Raises:
-        UserError: the file has no columns `key` and `reason`.
+        UserError: the file is no table with columns `key` and `reason`.
     """
     if not file.is_file():
         return []
     examples: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    with file.open(newline="", encoding="utf-8") as opened:
-        for row in csv.DictReader(opened):
-            try:
-                key, reason = row["key"], row["reason"]
-            except KeyError as error:
-                raise UserError(f"{file}: has no column {error}; prepare the data set again") from error
-            reason = reason.removeprefix(f"{key}: ")
-            kind = re.sub(r"\d[\d,.]*", "N", reason.replace(key, "KEY"))
-            examples.setdefault(kind, f"{key}: {reason}")
-            counts[kind] += 1
+    for row in _rows(file):
+        try:
+            key, reason = row["key"], row["reason"]
+        except KeyError as error:
+            raise UserError(f"{file}: has no column {error}; prepare the data set again") from error
+        reason = reason.removeprefix(f"{key}: ")
+        kind = re.sub(r"\d[\d,.]*", "N", reason.replace(key, "KEY"))
+        examples.setdefault(kind, f"{key}: {reason}")
+        counts[kind] += 1
     return [Reason(count, examples[kind]) for kind, count in counts.most_common()]
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    try:
+        with file.open(newline="", encoding="utf-8") as opened:
+            return [{name or "": value or "" for name, value in row.items()} for row in csv.DictReader(opened)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file}: is no table ({error}); prepare the data set again") from error
 
 
 def card_facts(folder: Path) -> dict[str, Any]:

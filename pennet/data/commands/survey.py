@@ -20,8 +20,9 @@ from pennet.data.sets.folder import FOLDER, places_of
 from pennet.data.sets.spec import Place, Source, is_picture
 from pennet.data.sets.splits import assign
 from pennet.data.sources import archives
+from pennet.data.sources.archive_entries import NO_FILE
 from pennet.data.sources.manifest import MANIFEST
-from pennet.data.sources.search import Found, find_pictures, masks_beside, shown
+from pennet.data.sources.search import Found, is_utf_8, look_through, masks_beside, shown
 from pennet.errors import UserError
 
 SIZES_PX = (64, 128, 256)
@@ -67,20 +68,24 @@ def survey(path: Path) -> Survey:
         path: a folder, which is searched with its subfolders, or an archive.
 
     Raises:
-        UserError: it holds no picture, is neither, or is damaged; file names that are no UTF-8, all of them.
+        UserError: it holds no picture, is neither, or is damaged.
     """
-    found = find_pictures(path) if path.is_dir() else Found()
+    found = look_through(path) if path.is_dir() else Found()
     files = _of_folder(path, found) if path.is_dir() else _of_archive(path, found)
     problems = [f"{shown(path / name)}: is a link, which is not followed; put {what}" for name, what in _links(path, found)]
+    problems += [f"{shown(name)}: {NO_FILE}" for name in found.devices if is_picture(name.name)]
     names, sides, sizes = list[str](), dict[str, tuple[int, int]](), dict[str, int]()
     for name, file, num_bytes in files:
+        if refusal := archives.name_refusal(name):
+            problems.append(f"{shown(path / name)}: {refusal}")
+        if not is_utf_8(Path(name)):
+            continue
         names.append(name)
         sizes[name] = num_bytes
         try:
             sides[name] = size_px(file, name)
         except (UserError, OSError) as error:
             problems.append(str(error))
-    problems += [f"{shown(path / name)}: {refusal}" for name in names if (refusal := archives.name_refusal(name))]
     places = places_of(names)
     if not path.is_dir():
         found.masks.extend(map(Path, masks_beside(map(PurePosixPath, names))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pkgutil
 from typing import TYPE_CHECKING
 
-from pennet.errors import UserError
+from pennet.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from pennet.data.sets.spec import DataSet
@@ -38,6 +38,6 @@ def find(name: str) -> DataSet:
         UserError: there is none; names those that there are.
     """
     if name not in DATA_SETS:
-        raise UserError(f"data set {name!r} is not known; known are {', '.join(DATA_SETS)}")
+        raise UserError(f"data set {name!r} is not known; known are {', '.join(DATA_SETS)}{nearest(name, DATA_SETS)}")
     data_set: DataSet = pkgutil.resolve_name(DATA_SETS[name])
     return data_set

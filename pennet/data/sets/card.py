@@ -100,7 +100,7 @@ def bytes_text(size_bytes: int | None) -> str:
     """`26.1 GB`, in powers of ten."""
     if size_bytes is None:
         return _UNKNOWN
-    power, unit = next((p, u) for p, u in ((9, "GB"), (6, "MB"), (3, "kB"), (0, "B")) if size_bytes >= 10**p)
+    power, unit = next(((p, u) for p, u in ((9, "GB"), (6, "MB"), (3, "kB")) if size_bytes >= 10**p), (0, "B"))
     return f"{size_bytes / 10**power:.3g} {unit}"
 
 

@@ -23,12 +23,11 @@ from pennet.data.sets.spec import (
 )
 from pennet.data.sets.splits import published
 from pennet.data.sources.download import Remote
+from pennet.data.sources.drive import file_address
 from pennet.data.sources.search import a_few
 from pennet.errors import UserError
 
 NUM_IMAGES = 30_000
-_DRIVE = "https://drive.usercontent.google.com/download?id=1badu11NqxGf6qM3PTTooQDJvQbejgbTv&export=download&confirm=t"
-"""The owners' file, past the page that warns that one so large is not searched for viruses."""
 TWINS = (
     *(234, 1679, 1756, 3329, 4100, 4445, 5162, 5773, 5796, 6770, 7384, 7561, 8405, 8975, 10262, 12444, 12885, 13825),
     *(15313, 15506, 15858, 16813, 19199, 23489, 24646, 25190, 27863),
@@ -137,7 +136,7 @@ CELEBAHQ = DataSet(
         Archive(
             "CelebAMask-HQ.zip",
             "30,000 images, with masks that are not read",
-            Remote((_DRIVE,), kind="zip"),
+            Remote((file_address("1badu11NqxGf6qM3PTTooQDJvQbejgbTv"),), kind="zip"),
             "no checksum was published: all 30,000 numbers",
             about_bytes=3_150_000_000,
         ),
@@ -157,7 +156,8 @@ CELEBAHQ = DataSet(
     ),
     traps=(
         "The owners hand it out by Google Drive, which sends a page instead when the file's quota of the day is used up: "
-        "it is refused; try again on another day, or bring the archive.",
+        "it is refused; try again on another day, or bring the archive. A download that was cut goes on from where it was, "
+        "if the file is still the same version; no tool for Drive is needed (docs/decisions/0021 says why).",
         "Copies number it from 0 (`0.jpg`, `imgHQ00000`, `00000.jpg`) or from 1 (`data256x256/00001.jpg`); here a key is "
         "`imgHQ` and the number from 0, in all of them.",
         "`00000.jpg` to `29999.jpg` (celeba_hq_256): nobody has verified the order, and the split's origin says so.",

@@ -238,7 +238,10 @@ def listing(paths: Sequence[Path], others: list[str] | None = None) -> dict[str,
     for path in paths:
         for member in archives.members(path, wanted):
             if member.name in found and is_picture(member.name):
-                raise UserError(f"{member.name}: is in {shown(found[member.name])} and again in {shown(path)}; give it once")
+                both = f"is in {shown(found[member.name])} and again in {shown(path)}"
+                raise UserError(
+                    f"{member.name}: {both}; give it once, or put different ones into folders of different names"
+                )
             found.setdefault(member.name, path)
     return found
 

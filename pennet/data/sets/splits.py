@@ -18,7 +18,8 @@ from pennet.errors import UserError
 _PRECEDENCE = ("test", "val", "train")
 _LISTS_AT = "mikeyu925/ALE-Net", "543443755b2406019148fbcf54ef385ae2f579fa"
 """The repository that holds the lists of PEN-Net's authors, and its pinned revision."""
-_REMEDY = "bring the published lists, or choose a seeded split, which says that it is one"
+_SEEDED = "choose a seeded split, which says that it is one (split: seeded in its entry of sources, or --no-lists)"
+_REMEDY = f"bring the published lists, or {_SEEDED}"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,7 @@ def fetch_lists(lists: PaperLists, path: Path, partial_dir: Path) -> None:
             choice and never made silently.
         TransientError: the network or the server failed.
     """
-    fetch_remote(
-        lists.remote, path, partial_dir, f"put a copy at {path}, or choose a seeded split, which says that it is one"
-    )
+    fetch_remote(lists.remote, path, partial_dir, f"put a copy at {path}, or {_SEEDED}")
 
 
 def read_lists(path: Path, lists: PaperLists) -> dict[str, str]:

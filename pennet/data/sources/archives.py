@@ -22,7 +22,7 @@ import numpy as np
 from pennet.data.sources.archive_entries import LINK, NO_FILE, Entries, Entry
 from pennet.data.sources.formats import HEAD_BYTES, beginning, compression, is_tar, is_zip, picture_kind
 from pennet.data.sources.tar_entries import tar_entries
-from pennet.errors import UserError
+from pennet.errors import MOST_LISTED, UserError, all_at_once
 from pennet.extras import require
 
 MAX_MEMBER_BYTES = 1 << 30
@@ -62,9 +62,9 @@ def stream(path: Path, wanted: Callable[[str], bool] = everything) -> Iterator[t
 
     Raises:
         UserError: no archive; damaged or cut short, with the last good member; a name that leads outside, wanted or not;
-            more than `MAX_RATIO` times its own size. Of wanted members only: links, devices, encrypted, sparse or compressed
-            in another way, larger than `MAX_MEMBER_BYTES`, a name that is no UTF-8 or is there twice. All of it comes up on
-            the way, when what lies before has been given.
+            more than `MAX_RATIO` times its own size. All of it comes up on the way, when what lies before has been given.
+            Of wanted members only, and all of them together at the end: links, devices, encrypted, sparse or compressed in
+            another way, larger than `MAX_MEMBER_BYTES`, a name that is no UTF-8 or is there twice.
         OSError: the disk, or no right to read; names the file.
     """
     return _walk(path, wanted, read=True)
@@ -81,17 +81,18 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
         is_folder = path.is_dir()
         entries = _in_folder(path) if is_folder else _in_archive(path)
         most = math.inf if is_folder else max(ALWAYS_BYTES, MAX_RATIO * path.stat().st_size)
-    held, good, seen = 0, "", _Names()
+    held, good, seen, refused = 0, "", _Names(), _Refused()
     with closing(entries):
         while True:
             with _naming(path, good):
                 entry = next(entries, None)
             if entry is None:
+                refused.complain(path)
                 return
             name = _plain(entry.name)
             outside = "" if is_folder else _outside(entry.name)
             if outside:
-                raise UserError(f"{path}: member {entry.name!r} {outside}; take the archive from a source that you trust")
+                raise UserError(f"{path}: member {entry.name!r} {outside}")
             held += entry.size
             if held > most:
                 whole = f"holds more than {most:,} bytes, {MAX_RATIO} times its own size"
@@ -101,12 +102,13 @@ def _walk(path: Path, wanted: Callable[[str], bool], read: bool) -> Iterator[tup
                 if not refusal and not seen.add(name):
                     refusal = "is there twice; remove one"
                 if refusal:
-                    raise UserError(f"{path}: member {name!r} {refusal}")
-                with _naming(path, good, name):
-                    content = entry.read() if read else b""
-                    if read and len(content) != entry.size:
-                        raise EOFError(f"{len(content):,} bytes came out, {entry.size:,} were announced")
-                yield Member(name, entry.size), content
+                    refused.add(name, refusal)
+                else:
+                    with _naming(path, good, name):
+                        content = entry.read() if read else b""
+                        if read and len(content) != entry.size:
+                            raise EOFError(f"{len(content):,} bytes came out, {entry.size:,} were announced")
+                    yield Member(name, entry.size), content
             with _naming(path, good, name):
                 entry.skip()
             good = good if entry.is_folder else name
@@ -133,12 +135,13 @@ def _plain(name: str) -> str:
 
 
 def _outside(name: str) -> str:
-    """Why a name is refused whoever wants it: where something unpacked it, it could lie outside."""
+    """Why a name is refused whoever wants it, with the remedy: where something unpacked it, it could lie outside."""
+    trust = "take the archive from a source that you trust"
     if name.startswith("/") or re.match("[A-Za-z]:", name):
-        return "has an absolute path"
+        return f"has an absolute path; {trust}, or pack it again by the name of its folder"
     if "\\" in name:
-        return "has a backslash in its path"
-    return "leads outside (..)" if ".." in name.split("/") else ""
+        return f"has a backslash in its path, as some tools of Windows write; {trust}, or pack it again with another tool"
+    return f"leads outside (..); {trust}" if ".." in name.split("/") else ""
 
 
 def _hidden(name: str) -> bool:
@@ -162,6 +165,24 @@ def _refusal(name: str, size: int) -> str:
     if refusal := name_refusal(name):
         return refusal
     return f"has {size:,} bytes, more than {MAX_MEMBER_BYTES:,}; that is no picture" if size > MAX_MEMBER_BYTES else ""
+
+
+class _Refused:
+    """Members that cannot be taken: who has to mend them wants to know them all, and not one a try."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[str] = []
+
+    def add(self, name: str, refusal: str) -> None:
+        self._count += 1
+        if len(self._first) < MOST_LISTED:
+            self._first.append(f"member {name!r} {refusal}")
+
+    def complain(self, path: Path) -> None:
+        """Raises UserError where there are any."""
+        if self._count:
+            raise UserError(f"{path}: {all_at_once(self._first, 'members cannot be taken', self._count)}")
 
 
 class _Names:

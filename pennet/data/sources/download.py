@@ -8,7 +8,6 @@ A server on this machine is asked directly, whatever proxy the environment names
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import logging
 import re
 import time
@@ -22,13 +21,13 @@ from itertools import chain
 from pathlib import Path
 from time import sleep
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from pennet.atomic import replacing
 from pennet.data.sources.formats import HEAD_BYTES, is_web_page
 from pennet.data.sources.partial import CHUNK_BYTES, Kind, Origin, Partial, Remote, is_kind, kept
+from pennet.data.sources.proxies import DirectToLoopback, way
 from pennet.errors import TransientError, UserError
 
 __all__ = ["Remote", "fetch", "fetch_remote"]
@@ -242,7 +241,7 @@ def _ask(url: str, start: int, validator: str | None, timeout_seconds: float) ->
         headers["Range"] = f"bytes={start}-"
         if validator:
             headers["If-Range"] = validator
-    opener = urllib.request.build_opener(_DirectToLoopback())
+    opener = urllib.request.build_opener(DirectToLoopback())
     with _explained(url, timeout_seconds):
         try:
             response = opener.open(urllib.request.Request(url, headers=headers), timeout=timeout_seconds)
@@ -320,31 +319,7 @@ def _retry_after(text: str | None) -> float | None:
     return max(mktime_tz(date) - time.time(), 0.0) if date else None
 
 
-class _DirectToLoopback(urllib.request.ProxyHandler):
-    """The environment's proxies for every address but those of this machine."""
-
-    def proxy_open(self, request: urllib.request.Request, proxy: str, type: str) -> object:
-        return None if _is_loopback(request.full_url) else super().proxy_open(request, proxy, type)  # type: ignore[misc]
-
-
 def _cannot(url: str, reason: str) -> str:
-    return f"cannot be downloaded{_way(url)} ({reason})"
-
-
-def _way(url: str) -> str:
-    """Names the proxy that stands between, without its password."""
-    try:
-        proxy = urllib.request.getproxies().get(url.partition(":")[0])
-        if not proxy or _is_loopback(url) or urllib.request.proxy_bypass(urlsplit(url).netloc):
-            return ""
-    except ValueError:  # no address at all
-        return ""
-    return f" through the proxy {proxy.rpartition('@')[2]}"
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return False
+    """In one line: a server's words may hold line ends, and commands to a terminal."""
+    plain = "".join(letter if letter.isprintable() or letter.isspace() else "?" for letter in reason)
+    return f"cannot be downloaded{way(url)} ({' '.join(plain.split())})"

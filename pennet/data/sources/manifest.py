@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import lzma
 import zipfile
@@ -41,8 +42,10 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     """Opens a zip archive.
 
     Raises:
-        UserError: missing, truncated or not a zip archive; names it.
+        UserError: missing, a folder, not readable, truncated or not a zip archive; names it.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give an archive that `pennet pack` has made, or use data_set: folder")
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
@@ -53,7 +56,11 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         if kind:
             raise UserError(f"{path}: is a single picture ({kind}); give an archive that `pennet pack` has made") from error
         raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
-    except (NotImplementedError, EOFError, OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # an offset that cannot be
+            raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
+        raise UserError(f"archive {path}: cannot be read ({error.strerror}); make it readable") from error
+    except (NotImplementedError, EOFError, UnicodeDecodeError) as error:
         raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
 
 

@@ -16,6 +16,7 @@ from pennet.data.sets.spec import Archive, DataSet, PaperLists
 from pennet.data.sets.splits import fetch_lists
 from pennet.data.sources.archives import members
 from pennet.data.sources.download import Remote, fetch_remote
+from pennet.data.sources.drive import file_address, file_id
 from pennet.errors import UserError
 
 LISTS = "paper-lists.zip"
@@ -63,7 +64,8 @@ def obtain(
     Args:
         data_set: which.
         folder: where downloads go. What the owner hands out by a page only is looked for here, too.
-        own: archives of one's own, as paths, which stay where they are, or URLs; of `hub` OWNER/NAME. Empty: the data set's.
+        own: archives of one's own, as paths, which stay where they are, or URLs, also Google Drive's links to share; of
+            `hub` OWNER/NAME. Empty: the data set's.
         sha256: checksums of `own`; empty if there are none.
         revision: of `hub`.
         accepted: its licence is agreed to.
@@ -131,14 +133,30 @@ def check_unchanged(obtained: Obtained, remedy: str) -> None:
         path = Path(arrived.path)
         if not path.exists():
             raise UserError(f"{path}: is no longer there; bring it back, or {remedy}")
-        if _arrived(path) != arrived:
+        if has_changed(arrived):
             raise UserError(f"{path}: has changed since it was downloaded; {remedy}")
+
+
+def has_changed(arrived: Arrived, since: float = 0.0) -> bool:
+    """Whether what is there is something else than what came; a folder is told by its names and sizes.
+
+    Args:
+        arrived: what came, and is there.
+        since: seconds of the epoch; an archive of the same size that is no newer is not read, and taken for the same.
+    """
+    path = Path(arrived.path)
+    if path.is_file():
+        status = path.stat()
+        if status.st_size == arrived.size_bytes and status.st_mtime <= since:
+            return False
+    return _arrived(path) != arrived
 
 
 def _own(source: str, sha256: str, folder: Path) -> Arrived:
     if _is_url(source):
         path = folder / _file_of(source)
-        remote = Remote((source,), sha256 or None, kind="archive")
+        on_drive = file_id(source)
+        remote = Remote((file_address(on_drive) if on_drive else source,), sha256 or None, kind="archive")
         if not (sha256 and _has(path, remote)):
             fetch_remote(remote, path, folder / PARTIAL, "correct its address, or get the file and name its path")
     else:
@@ -158,7 +176,7 @@ def _is_url(source: str) -> bool:
 
 
 def _file_of(url: str) -> str:
-    return Path(unquote(urlsplit(url).path)).name or "archive"
+    return file_id(url) or Path(unquote(urlsplit(url).path)).name or "archive"
 
 
 def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> Arrived:
@@ -171,6 +189,9 @@ def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> 
     if _has(path, remote):
         whole = "and whole" if remote.checksums else "with no published checksum to tell if it is whole"
         say(f"{path} is there, {whole}")
+    elif not urlsplit(remote.urls[0]).scheme and not Path(remote.urls[0]).exists():
+        comes = "comes with the project; start this in the folder of its checkout"
+        raise UserError(f"{remote.urls[0]}: {comes}, or bring the file to {path}")
     else:
         say(f"{archive.file}: {archive.holds}, {bytes_text(archive.size_bytes)}")
         sha256 = fetch_remote(remote, path, folder / PARTIAL, f"try again later, or bring the file to {path} yourself")

@@ -19,6 +19,9 @@ _SHOWN = 3
 _MASK = re.compile(r"_mask\d*$")
 """Ends the names of masks that lie beside their pictures, as LaMa has them: `NAME_mask.png` or `NAME_mask001.png`."""
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Line ends, a terminal's commands, and what turns the direction of the text around."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -36,6 +39,8 @@ class Found:
     """Linked folders, which are not entered, and links that lead nowhere."""
     closed: list[Path] = field(default_factory=list)
     """Folders that may not be read."""
+    devices: list[Path] = field(default_factory=list)
+    """Pipes, sockets and devices, whatever they are called: who opened one might wait for ever."""
 
     def left_out(self) -> str:
         """What is no picture, counted and named for a reader; empty if there is nothing."""
@@ -47,22 +52,37 @@ class Found:
             "hidden": self.hidden,
             "linked folders or broken links": self.links,
             "folders that may not be read": self.closed,
+            "pipes or devices": self.devices,
         }
         return "; ".join(f"{len(paths)} {what}: {a_few(map(shown, paths))}" for what, paths in parts.items() if paths)
 
 
 def find_pictures(folder: Path, without: Collection[Path] = ()) -> Found:
-    """Looks through a folder and its subfolders.
+    """Looks through a folder and its subfolders, as `look_through` does.
+
+    Raises:
+        UserError: no such folder, or pictures whose names are no UTF-8; names them all.
+    """
+    found = look_through(folder, without)
+    odd = [shown(path) for path in found.pictures if not is_utf_8(path.relative_to(folder))]
+    if odd:
+        raise UserError(f"{shown(folder)}: {len(odd)} file name(s) are no UTF-8; rename {', '.join(odd)}")
+    return found
+
+
+def look_through(folder: Path, without: Collection[Path] = ()) -> Found:
+    """What lies in a folder and its subfolders, whatever it is called.
 
     Args:
         folder: where to look; its own name may begin with a dot.
         without: folders below it that are passed over.
 
     Raises:
-        UserError: no such folder, or pictures whose names are no UTF-8; names them all.
+        UserError: no such folder, or a file.
     """
     if not folder.is_dir():
-        raise UserError(f"{shown(folder)}: no such folder")
+        what = "is a file; give the folder that it lies in, or unpack it" if folder.exists() else "no such folder"
+        raise UserError(f"{shown(folder)}: {what}")
     found = Found()
     waiting = [folder]
     while waiting:
@@ -81,16 +101,15 @@ def find_pictures(folder: Path, without: Collection[Path] = ()) -> Found:
                 found.links.append(path)
             elif path.is_dir():
                 waiting.append(path)
+            elif not path.is_file():
+                found.devices.append(path)
             else:
                 (found.pictures if path.suffix.lower() in SUFFIXES else found.others).append(path)
     masks = masks_beside(found.pictures)
     found.masks.extend(masks)
     found.pictures[:] = [path for path in found.pictures if path not in masks]
-    for paths in (found.pictures, found.masks, found.others, found.hidden, found.links, found.closed):
+    for paths in (found.pictures, found.masks, found.others, found.hidden, found.links, found.closed, found.devices):
         paths.sort()
-    odd = [shown(path) for path in found.pictures if not _is_utf_8(path.relative_to(folder))]
-    if odd:
-        raise UserError(f"{shown(folder)}: {len(odd)} file name(s) are no UTF-8; rename {', '.join(odd)}")
     return found
 
 
@@ -112,8 +131,9 @@ def without_mask(name: str) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path that any terminal and file can take: bytes that are no UTF-8 as `\\xe9`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path that any terminal and file can take, in one line: bytes that are no UTF-8 as `\\xe9`, a line's end as `\\n`."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def a_few(items: Iterable[str]) -> str:
@@ -122,7 +142,8 @@ def a_few(items: Iterable[str]) -> str:
     return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 
-def _is_utf_8(path: Path) -> bool:
+def is_utf_8(path: Path) -> bool:
+    """Whether every system and file format takes its name."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -65,14 +65,18 @@ def test_a_licence_is_asked_for_before_anything_is_downloaded() -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="data set 'imagenet' is not known; known are terrain, facade, dtd"):
         find("imagenet")
+    for name in ("celeba-hq", "CelebAHQ", "places"):
+        with pytest.raises(UserError, match=r"; do you mean (celebahq|places2)\?$"):
+            find(name)
 
 
 def test_bytes_are_given_in_powers_of_ten() -> None:
-    assert [bytes_text(n) for n in (26_103_685_120, 625_239_812, 10_332_824, 999, None)] == [
+    assert [bytes_text(n) for n in (26_103_685_120, 625_239_812, 10_332_824, 999, 0, None)] == [
         "26.1 GB",
         "625 MB",
         "10.3 MB",
         "999 B",
+        "0 B",
         "not published",
     ]
 

@@ -132,3 +132,11 @@ def test_what_is_no_picture_stops_nothing(tmp_path: Path) -> None:
 def test_masks_beside_pictures_are_no_pictures() -> None:
     names = ["a/1.jpg", "a/1_mask.png", "a/1_mask001.png", "b/1_mask.png", "face_mask.jpg", "a/face.jpg"]
     assert set(places_of(names)) == {"a/1.jpg", "b/1_mask.png", "face_mask.jpg", "a/face.jpg"}
+
+
+def test_two_archives_with_one_name_are_told_how_to_keep_both(tmp_path: Path) -> None:
+    paths = [write_zip(tmp_path / name, {"IMG_0000.jpg": name.encode()}) for name in ("day1.zip", "day2.zip")]
+    with pytest.raises(
+        UserError, match=r"IMG_0000.jpg: is in .*day1.zip and again in .*day2.zip; .* different ones into fold"
+    ):
+        FOLDER.read(paths)
