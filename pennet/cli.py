@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 COMMANDS = {
     "inpaint": "pennet.commands.inpaint:inpaint",
@@ -23,6 +27,21 @@ GROUPS = {
 }
 """Name -> `module:app` of commands that have commands."""
 
+
+class _Command(typer.core.TyperCommand):
+    """Names all arguments where one is missing: of `IMAGE... MASK`, parsers miss IMAGE where MASK was forgotten."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            wanted = [each for each in self.params if each.param_type_name == "argument"]
+            if error.message or error.param not in wanted or len(wanted) == 1:
+                raise
+            names = " ".join((each.metavar or str(each.name)) + "..." * (each.nargs == -1) for each in wanted)
+            raise typer.BadParameter(f"expected {names}; one of them is missing.", ctx) from error
+
+
 app = typer.Typer(
     help="PEN-Net Studio: image inpainting that can be measured and repeated.",
     epilog="Exit codes: 0 all done, 1 some or all of the input could not be used, 2 wrong use of the command, 130 Ctrl-C.",
@@ -30,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _name, _place in COMMANDS.items():
-    app.command(_name)(pkgutil.resolve_name(_place))
+    app.command(_name, cls=_Command)(pkgutil.resolve_name(_place))
 for _name, _place in GROUPS.items():
     app.add_typer(pkgutil.resolve_name(_place), name=_name)
 
@@ -53,4 +72,7 @@ def options(
 
 
 def main() -> None:
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever started this; nobody reads, but the work is done
+            setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process lives
     app(prog_name="pennet")  # also as `python -m pennet`: completion is for that name

@@ -17,6 +17,8 @@ from pennet.methods import build_generator
 
 WEIGHTS_FILE = "generator.safetensors"
 CONFIG_FILE = "config.json"
+_LONGEST_REASON = 200
+"""Characters: of other weights torch lists every name."""
 
 
 def save_generator(generator: nn.Module, config: MethodConfig, folder: Path) -> None:
@@ -44,13 +46,19 @@ def load_generator(folder: Path | str) -> nn.Module:
     try:
         saved = json.loads((folder / CONFIG_FILE).read_text())
         weights = load_file(folder / WEIGHTS_FILE)
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no trained generator: {error.filename} is missing; train one first") from error
+    except FileNotFoundError as error:  # of the weights without their name
+        missing = error.filename or folder / WEIGHTS_FILE
+        raise UserError(f"{folder} holds no trained generator: {missing} is missing; train one first") from error
     except (json.JSONDecodeError, SafetensorError) as error:
         raise UserError(f"{folder} holds no readable generator: {error}") from error
     generator = build_generator(recipe_from_mapping(saved, str(folder / CONFIG_FILE)))
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {error}") from error
+        reasons = [line.strip() for line in str(error).splitlines()[1:]]
+        more = f" and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""
+        reason = f"{reasons[0][:_LONGEST_REASON]}{more}" if reasons else str(error)
+        raise UserError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {reason}; train it anew") from error
+    if odd := next((name for name, value in weights.items() if not value.isfinite().all()), None):
+        raise UserError(f"{folder / WEIGHTS_FILE}: {odd} holds what is no number (NaN or infinity); train it anew")
     return generator.eval()

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 
 import pennet
@@ -217,6 +218,9 @@ def test_a_registered_model_without_a_store_says_where_it_looked(tmp_path: Path,
         Inpainter("models:/x@champion")
     with pytest.raises(UserError, match="expected models:/NAME@ALIAS or models:/NAME/VERSION"):
         Inpainter("models:/x")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
+    with pytest.raises(UserError, match=r"MLFLOW_TRACKING_URI is sqlite:///elsewhere\.db, and there is no such file"):
+        Inpainter("models:/x@champion")
     assert not list(tmp_path.iterdir())
 
 
@@ -260,15 +264,59 @@ def test_what_could_be_read_in_two_ways_is_refused(folder: Path) -> None:
         (tensor.float() / 255, mask, {}, r"of \[0, 1\] or of \[-1, 1\]; say value_range="),
         (tensor.float(), mask, {"value_range": (0, 1)}, r"expected floats in \[0, 1\], got 0 to 255"),
         (pixels, mask, {"value_range": (0, 1)}, "value_range: says what the floats of a torch tensor mean"),
-        (pixels / 255, mask, {}, r"image: expected uint8 or uint16 .*; of floats make"),
+        (pixels / 255, mask, {}, r"image: expected uint8 or uint16 .*; of floats in .* make"),
         (Image.fromarray(pixels).convert("CMYK"), mask, {}, r"got CMYK; image\.convert\('RGB'\)"),
-        (pixels, Image.fromarray(pixels).convert("RGBA"), {}, "mask: expected a PIL image of mode 1, L or RGB"),
+        (Image.fromarray(pixels[..., 0] * np.uint16(257)), mask, {}, r"got I;16; numpy\.asarray\(image\) keeps its 16 bits"),
+        (pixels, Image.fromarray(pixels).convert("RGBA"), {}, r"mask: expected .* got RGBA; mask\.getchannel\('A'\)"),
+        (pixels, Image.fromarray(pixels), {}, "mask: .* neither black nor white"),
+        (pixels, mask.astype(object), {}, "got an array of object"),
+        (pixels, "mask.png", {}, r"got a str; PIL\.Image\.open"),
+        (tensor[None][:0], mask, {}, r"image: has no pixels, got \(0, 3, 30, 30\)"),
+        (tensor.float(), mask, {}, r"expected floats in \[-1, 1\], got 0 to 255"),
         (pixels, mask * 0.5, {}, "mask > THRESHOLD makes booleans"),
         ([1, 2], mask, {}, "image: expected a PIL image, a NumPy array or a torch tensor, got a list"),
         (tensor, np.stack([mask, mask, mask]), {}, "mask: expected"),
     ):
         with pytest.raises(UserError, match=message):
             pennet.inpaint(image, holes, folder, **how)
+
+
+def test_what_a_picture_carries_and_how_its_bytes_lie_comes_back() -> None:
+    pixels, mask = photo(30, 30), hole(30, 30, 8, 9, 10)
+    image = Image.fromarray(pixels)
+    image.info = {"icc_profile": b"profile", "dpi": (300, 300)}
+    assert pennet.inpaint(image, mask, "mean").info == image.info
+    deep = photo(30, 30, np.uint16)
+    for order in "<>":
+        filled = pennet.inpaint(deep.astype(f"{order}u2"), mask, "mean", feather_px=np.int64(0))
+        assert filled.dtype == np.dtype(f"{order}u2")
+        assert np.array_equal(filled, pennet.inpaint(deep, mask, "mean"))
+
+
+@pytest.mark.parametrize("model", [3, None, torch.nn.Linear(1, 1)])
+def test_what_is_no_model_is_one_message(model: object) -> None:
+    with pytest.raises(UserError, match=r"model: expected a name, a path or a generator, got a \w+; a model is default"):
+        pennet.inpaint(photo(30, 30), hole(30, 30, 8, 9, 10), model)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda weights: weights[min(weights)].fill_(torch.nan), "holds what is no number"),
+        (lambda weights: [weights.pop(name) for name in sorted(weights)[:3]], "Missing key.*; train it anew"),
+        (lambda weights: [weights.pop(name) for name in list(weights)], "Missing key.*; train it anew"),
+        (None, r"generator\.safetensors is missing"),
+    ],
+)
+def test_weights_that_would_paint_nothing_of_use_are_refused(spoil, why: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    if spoil:
+        weights = load_file(folder / "generator.safetensors")
+        spoil(weights)
+        save_file(weights, tmp_path / "generator.safetensors")
+    with pytest.raises(UserError, match=why) as refused:
+        Inpainter(tmp_path)
+    assert len(str(refused.value).replace(str(tmp_path), "")) < 400 and "\n" not in str(refused.value)
 
 
 def test_importing_the_library_imports_nothing_heavy() -> None:

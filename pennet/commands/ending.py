@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NoReturn
 
 import typer
@@ -12,7 +13,14 @@ INTERRUPTED = 130
 """Ctrl-C: 128 and the number of its signal, as shells have it."""
 
 
-def fail(error: object) -> NoReturn:
+def said(error: BaseException) -> str:
+    """An error in one message: of the system's ones the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def fail(error: BaseException) -> NoReturn:
     """Ends the command with a message for the person who gave the input."""
-    typer.echo(f"pennet: {error}", err=True)
+    typer.echo(f"pennet: {said(error)}", err=True)
     raise typer.Exit(FAILED)

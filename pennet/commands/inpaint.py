@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pennet.commands.ending import fail
-from pennet.commands.new_files import check_new, check_png
+from pennet.commands.new_files import check_new, check_png, same_file
 from pennet.errors import UserError
 from pennet.methods import classical_methods
 
@@ -146,6 +146,9 @@ def inpaint(
         raise typer.BadParameter("choose one of --model, --method and --onnx.")
     if sources and (dry_run or strategy not in (None, StrategyChoice.original)):
         raise typer.BadParameter("--sources draws the copies of --strategy original, and is not for a --dry-run.")
+    for option, value in (("--model", model), ("--onnx", onnx), ("--sources", sources)):
+        if value == "" or value == Path():  # of a name that is empty pathlib makes this folder
+            raise typer.BadParameter(f"{option}: is empty; name a file, or leave it out.")
     if invert_mask and mask == "alpha":
         raise typer.BadParameter("--invert-mask is for masks in files; with alpha what is transparent is the hole.")
     try:
@@ -195,4 +198,6 @@ def _check_sources(sources: Path, jobs: list[Job], overwrite: bool) -> None:
         raise UserError(f"--sources {sources}: is for one photo, not for {len(jobs)}; fill one by itself")
     (job,) = jobs
     check_png(sources)
-    check_new(sources, [path for path in (job.photo, job.mask, job.output) if path], overwrite)
+    if same_file(sources) == same_file(job.output):
+        raise UserError(f"--sources {sources}: is where the result goes; choose another name")
+    check_new(sources, [path for path in (job.photo, job.mask) if path], overwrite)

@@ -57,6 +57,9 @@ def find_jobs(images: Sequence[str], mask: str, output: str | None = None, overw
     Raises:
         UserError: nothing to fill, no such mask, or one file for several results.
     """
+    for name in (*images, mask, *([] if output is None else [output])):
+        if name in ("", "-"):  # a variable of the shell that is empty would be this folder, with all that lies in it
+            raise UserError(f"{name!r}: names no file; give names of photos, of a mask, and after -o of a result or folder")
     photos, words = _files(images, "photo")
     photos, results = _told_apart(photos, mask)
     if results:

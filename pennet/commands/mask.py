@@ -182,7 +182,11 @@ def _make(output: Path, inputs: list[Path], overwrite: bool, draw: Callable[[], 
 def _size(like: Path | None, height: int | None, width: int | None) -> tuple[int, int]:
     """Height and width, in pixels."""
     if like is None:
-        return height or DEFAULT_SIDE_PX, width or DEFAULT_SIDE_PX
+        from pennet.photos.stored import check_size
+
+        height, width = height or DEFAULT_SIDE_PX, width or DEFAULT_SIDE_PX
+        check_size((width, height), "--height and --width")
+        return height, width
     if height or width:
         raise typer.BadParameter("--like gives the size; leave --height and --width out.")
     from pennet.data.pictures.picture_files import size_px

@@ -10,17 +10,25 @@ from pennet.errors import UserError
 
 def same_file(path: Path) -> object:
     """What all names of one file have in common, whatever links and capitals are between them."""
-    try:
-        found = path.stat()
-    except OSError:
-        return path.resolve()
-    return found.st_dev, found.st_ino
+    for name in (path, path.resolve()):  # resolved, `missing/../photo.png` is there
+        try:
+            found = name.stat()
+        except OSError:
+            continue
+        return found.st_dev, found.st_ino
+    return path.resolve()
 
 
 def check_new(path: Path, inputs: Iterable[Path], overwrite: bool) -> None:
-    """Raises a UserError if a result would take the place of an input, or, without `overwrite`, of anything."""
+    """Whether a result may be written there.
+
+    Raises:
+        UserError: it would take the place of an input, or, without `overwrite`, of anything; or lie in a file.
+    """
     from pennet.data.sources.search import shown
 
+    if (folder := next((folder for folder in path.parents if folder.exists()), None)) and not folder.is_dir():
+        raise UserError(f"{shown(path)}: {shown(folder)} is a file and holds no others; name another folder")
     if same_file(path) in map(same_file, inputs):
         raise UserError(f"{shown(path)}: is an input, and inputs are never overwritten; choose another name for the result")
     if path.exists() and not overwrite:

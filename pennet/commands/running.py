@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pennet.commands.ending import FAILED, INTERRUPTED
+from pennet.commands.ending import FAILED, INTERRUPTED, said
 from pennet.commands.filling import Outcome, Progress
 from pennet.commands.jobs import Job
 from pennet.data.sources.search import shown
@@ -41,6 +41,9 @@ def run(jobs: list[Job], fill: Fill, as_json: bool = False) -> int:
             try:
                 outcome = _outcome(job, fill, _windows_of(bar, len(jobs)))
                 _tell(outcome, as_json, bar)
+            except OSError as error:  # a closed pipe, a full disk: the work itself raises none
+                before = f"{filled + (outcome.error is None)} of {len(jobs)} photos were filled before it"
+                raise UserError(f"standard output: {said(error)}; {before}") from error
             except KeyboardInterrupt:
                 bar.close()
                 before = f"{filled} of {len(jobs)} photos were filled before it"
@@ -63,10 +66,8 @@ def _outcome(job: Job, fill: Fill, progress: Progress) -> Outcome:
         return Outcome(job, error=job.error)
     try:
         return fill(job, progress)
-    except OSError as error:
-        return Outcome(job, error=f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
-    except UserError as error:
-        return Outcome(job, error=str(error))
+    except (UserError, OSError) as error:
+        return Outcome(job, error=said(error))
 
 
 def _tell(outcome: Outcome, as_json: bool, bar: tqdm[Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import index
+from typing import SupportsIndex
+
 from pennet.errors import UserError
 
 LARGEST_PX = 64
@@ -14,6 +17,6 @@ def check_feather(feather_px: object) -> int:
     Raises:
         UserError: no whole number of pixels within the limit.
     """
-    if isinstance(feather_px, bool) or not isinstance(feather_px, int) or not 0 <= feather_px <= LARGEST_PX:
+    if isinstance(feather_px, bool) or not isinstance(feather_px, SupportsIndex) or not 0 <= index(feather_px) <= LARGEST_PX:
         raise UserError(f"feather: expected a whole number of pixels from 0 to {LARGEST_PX}, got {feather_px!r}")
-    return feather_px
+    return index(feather_px)

@@ -6,12 +6,14 @@ Nothing is guessed: what could be read in two ways is refused with a message tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennet.errors import UserError
+from pennet.photos.holes import GREY_LEVELS, MOST_GREY
 from pennet.photos.photo import grey_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,17 @@ Fill = Callable[[Array, NDArray[np.uint8]], Array]
 ValueRange = tuple[float, float]
 
 _OF_TENSORS = "uint8, or floats in [-1, 1] or, with value_range=(0, 1), in [0, 1]; of shape (3, H, W) or (B, 3, H, W)"
+_BY_ALPHA = "mask.getchannel('A') where the hole was drawn on a transparent layer, mask.convert('L') where it is white"
+_MASKS_OF_MODE = {
+    **dict.fromkeys(("RGBA", "LA", "PA", "RGBa", "La"), _BY_ALPHA),
+    **dict.fromkeys(("I", "F", "I;16", "I;16B", "I;16L"), "numpy.asarray(mask) > THRESHOLD makes booleans"),
+}
+_IMAGES_OF_MODE = {
+    **dict.fromkeys(("I;16", "I;16B", "I;16L"), "numpy.asarray(image) keeps its 16 bits"),
+    **dict.fromkeys(("I", "F"), "make uint8 or uint16 of numpy.asarray(image)"),
+    **dict.fromkeys(("PA", "RGBa"), "image.convert('RGBA')"),
+}
+"""Where convert('RGB') would cut levels off, or lose transparency."""
 _OF_ARRAYS = "uint8 or uint16 of shape (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey"
 
 
@@ -45,7 +58,7 @@ def fill_like(image: Any, mask: Any, fill: Fill, value_range: ValueRange | None 
         return _fill_pil(image, _single(mask_array(mask)), fill)
     if isinstance(image, np.ndarray):
         return _fill_array(image, _single(mask_array(mask)), fill)
-    raise UserError(f"image: expected a PIL image, a NumPy array or a torch tensor, got {_name(image)}")
+    raise UserError(f"image: expected a PIL image, a NumPy array or a torch tensor, got {_name(image)}{_opened(image)}")
 
 
 def mask_array(mask: Any) -> NDArray[np.uint8]:
@@ -60,13 +73,20 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
     kind = type(mask).__module__.partition(".")[0]
     if kind == "PIL":
         if mask.mode not in ("1", "L", "RGB"):
-            raise UserError(f"mask: expected a PIL image of mode 1, L or RGB, got {mask.mode}; mask.convert('L') makes one")
+            remedy = _MASKS_OF_MODE.get(mask.mode, "mask.convert('L') makes one")
+            raise UserError(f"mask: expected a PIL image of mode 1, L or RGB, got {mask.mode}; {remedy}")
         levels = np.asarray(mask.convert("L"))
+        if (share := float(((levels >= GREY_LEVELS[0]) & (levels <= GREY_LEVELS[1])).mean())) > MOST_GREY:
+            raise UserError(
+                f"mask: {share:.0%} of its pixels are neither black nor white; a mask is white where the hole is"
+            )
         return (levels > (0 if levels.max(initial=0) <= 1 else 127)).astype(np.uint8)
     if kind == "torch":
         mask = mask.detach().cpu().numpy()
-    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "biuf":
-        raise UserError(f"mask: expected a PIL image, a NumPy array or a torch tensor, got {_name(mask)}")
+    if not isinstance(mask, np.ndarray):
+        raise UserError(f"mask: expected a PIL image, a NumPy array or a torch tensor, got {_name(mask)}{_opened(mask)}")
+    if mask.dtype.kind not in "biuf":
+        raise UserError(f"mask: expected booleans, or 0 and 1 (or 0 and 255), 1 = hole, got an array of {mask.dtype}")
     largest = mask.max(initial=0)
     if mask.dtype != np.bool_ and not (largest in (0, 1, 255) and bool(((mask == 0) | (mask == largest)).all())):
         raise UserError(
@@ -87,14 +107,19 @@ def _fill_pil(image: Any, mask: NDArray[np.uint8], fill: Fill) -> Any:
     from PIL import Image
 
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise UserError(f"image: expected a PIL image of mode L, LA, RGB or RGBA, got {image.mode}; image.convert('RGB')")
-    return Image.fromarray(_fill_array(np.asarray(image), mask, fill))
+        remedy = _IMAGES_OF_MODE.get(image.mode, "image.convert('RGB')")
+        raise UserError(f"image: expected a PIL image of mode L, LA, RGB or RGBA, got {image.mode}; {remedy}")
+    filled = Image.fromarray(_fill_array(np.asarray(image), mask, fill))
+    filled.info = dict(image.info)  # profile, EXIF with its orientation, ...: as Pillow's own functions do
+    return filled
 
 
 def _fill_array(image: Array, mask: NDArray[np.uint8], fill: Fill) -> Array:
     """Alpha comes back as it was; grey is shown as three equal channels, and comes back grey."""
+    if image.dtype == np.dtype(np.uint16).newbyteorder():  # of files with the other order of bytes
+        return _fill_array(image.astype(np.uint16), mask, fill).astype(image.dtype)
     if image.dtype not in (np.uint8, np.uint16):
-        remedy = "; of floats make (255 * x).round().astype('uint8')" if image.dtype.kind == "f" else ""
+        remedy = "; of floats in [0, 1] make (255 * x).round().astype('uint8')" if image.dtype.kind == "f" else ""
         raise UserError(f"image: expected {_OF_ARRAYS}, got {image.dtype} {image.shape}{remedy}")
     if image.ndim == 2:
         return _fill_array(image[..., None], mask, fill)[..., 0]
@@ -113,6 +138,8 @@ def _fill_tensor(image: Tensor, mask: Any, fill: Fill, value_range: ValueRange |
 
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
         raise UserError(f"image: expected a tensor of {_OF_TENSORS}, got {image.dtype} {tuple(image.shape)}")
+    if not image.numel():
+        raise UserError(f"image: has no pixels, got {tuple(image.shape)}")
     holes = mask_array(mask)
     pictures = image if image.ndim == 4 else image[None]
     if holes.ndim == 4 and holes.shape[1] == 1:  # (B, 1, H, W)
@@ -159,7 +186,7 @@ def _range(known: Tensor, value_range: ValueRange | None) -> ValueRange:
     if not known.numel():
         return value_range or (-1.0, 1.0)  # the mask is refused
     least, most = float(known.min()), float(known.max())
-    if value_range is None and least >= 0:
+    if value_range is None and 0 <= least <= most <= 1:
         raise UserError(
             f"image: floats from {least:g} to {most:g} can be of [0, 1] or of [-1, 1]; say value_range=(0, 1) or (-1, 1)"
         )
@@ -167,6 +194,10 @@ def _range(known: Tensor, value_range: ValueRange | None) -> ValueRange:
     if not lowest <= least <= most <= highest:
         raise UserError(f"image: expected floats in [{lowest:g}, {highest:g}], got {least:g} to {most:g}")
     return lowest, highest
+
+
+def _opened(value: object) -> str:
+    return "; PIL.Image.open(path) opens a file" if isinstance(value, str | PurePath) else ""
 
 
 def _name(value: object) -> str:

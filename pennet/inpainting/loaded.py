@@ -20,7 +20,8 @@ def loaded(model: str | Path | nn.Module, device: str) -> Inpainter:
     """The inpainter of a model: one of the last ones; a new one where its files have changed since, and for an alias, which
     may have gone to another version."""
     if not isinstance(model, str | Path):
-        return Inpainter(model, next(model.parameters()).device if device == "auto" else device)
+        own = next(model.parameters()).device if device == "auto" and hasattr(model, "parameters") else device
+        return Inpainter(model, own)
     if str(model).startswith(REGISTERED):
         return Inpainter(model, device)
     return _loaded(model, device, _written(Path(model)))

@@ -44,6 +44,10 @@ def find_model(wanted: str | Path | nn.Module) -> Model:
     from pennet.generator_files import WEIGHTS_FILE, load_generator
 
     if not isinstance(wanted, str | Path):
+        if not hasattr(wanted, "unit_px"):  # every generator of pennet.models has
+            raise UserError(
+                f"model: expected a name, a path or a generator, got a {type(wanted).__name__}; {_what_there_is()}"
+            )
         return Model(type(wanted).__name__, wanted.eval(), getattr(wanted, "trained_size_px", None))
     name = str(wanted)
     if isinstance(wanted, str) and wanted in classical_methods():

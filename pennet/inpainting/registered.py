@@ -11,6 +11,7 @@ from pennet.extras import require
 
 _URI = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 STORE_VARIABLE = "MLFLOW_TRACKING_URI"
+SQLITE = "sqlite:///"
 STORE_FILE = "mlflow.db"
 """The project's own store, in the folder that a checkout is run from."""
 
@@ -34,6 +35,8 @@ def find_registered(uri: str) -> Path:
         if not Path(STORE_FILE).is_file():  # MLflow would make an empty one
             raise UserError(f"{uri}: no {STORE_FILE} in this folder; run in the project's, or set {STORE_VARIABLE}")
         store = f"sqlite:///{STORE_FILE}"
+    elif store.startswith(SQLITE) and not Path(store.removeprefix(SQLITE)).is_file():
+        raise UserError(f"{uri}: {STORE_VARIABLE} is {store}, and there is no such file; name the store that holds it")
     # A server that does not answer: MLflow's own patience is four minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

@@ -45,7 +45,10 @@ class OnnxGenerator(nn.Module):
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a family of its own, without a common name
-            raise UserError(f"{path}: not an ONNX file that can be run: {str(error).splitlines()[0]}") from error
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{path}: not an ONNX file that can be run ({reason}); give one that pennet export wrote"
+            ) from error
         found = self.session.get_modelmeta().custom_metadata_map
         if not {"name", "unit_px", "attention_cell_px"} <= found.keys():
             raise UserError(f"{path}: an ONNX file of something else; give one that pennet export --onnx wrote")

@@ -19,6 +19,7 @@ def dilated(mask: NDArray[np.uint8], radius_px: int) -> NDArray[np.uint8]:
     """
     if radius_px < 0:
         raise ValueError(f"radius_px={radius_px} must not be negative")
+    radius_px = min(radius_px, sum(mask.shape))  # nothing in the picture is farther apart
     return (squared_distance(mask, radius_px) <= radius_px**2).astype(np.uint8)
 
 
@@ -36,7 +37,7 @@ def squared_distance(mask: NDArray[np.uint8], radius_px: int) -> NDArray[Any]:
     directions add up. Source: Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, 2012.
     """
     beyond = radius_px + 1
-    kind = np.uint16 if 2 * beyond**2 < 1 << 16 else np.uint32
+    kind = np.result_type(np.uint16, np.min_scalar_type(2 * beyond**2))
     found = np.full(mask.shape, 2 * beyond**2, kind)
     down = np.where(mask > 0, 0, beyond).astype(kind)
     for line in range(1, len(down)):
@@ -52,7 +53,7 @@ def squared_distance(mask: NDArray[np.uint8], radius_px: int) -> NDArray[Any]:
         squares = lines[:, left:right] ** 2
         nearest = squares.copy()
         for shift in range(1, min(beyond, squares.shape[1])):
-            np.minimum(nearest[:, shift:], squares[:, :-shift] + kind(shift**2), out=nearest[:, shift:])
-            np.minimum(nearest[:, :-shift], squares[:, shift:] + kind(shift**2), out=nearest[:, :-shift])
+            np.minimum(nearest[:, shift:], squares[:, :-shift] + kind.type(shift**2), out=nearest[:, shift:])
+            np.minimum(nearest[:, :-shift], squares[:, shift:] + kind.type(shift**2), out=nearest[:, :-shift])
         found[top : top + _BLOCK_ROWS, left:right] = nearest
     return found

@@ -99,7 +99,8 @@ def _white(photo: Photo) -> tuple[NDArray[np.uint8], list[str]]:
         levels = np.unique(grey)
         if len(levels) > 2 or levels[0] > 0:
             most = np.iinfo(grey.dtype).max
-            raise UserError(f"{photo.path}: brightest level {brightest} of {most}; holes must be white (above {most // 2})")
+            wanted = f"holes must be white (above {most // 2}), or one colour on black"
+            raise UserError(f"{photo.path}: brightest level {brightest} of {most}; {wanted}")
         return np.where(grey > 0, np.uint8(_FULL), np.uint8(0)), ["two levels, the darker one black: the other one is hole"]
     between = (white >= GREY_LEVELS[0]) & (white <= GREY_LEVELS[1])
     share = float(between.mean())
@@ -107,24 +108,29 @@ def _white(photo: Photo) -> tuple[NDArray[np.uint8], list[str]]:
         level = f"{share:.0%} of its pixels are neither black nor white, more than {MOST_GREY:.0%}"
         raise UserError(f"{photo.path}: {level}: that is a photo; give a mask, white where the hole is")
     if soft := int(((white > 0) & (white < _FULL)).sum()):
-        words.append(f"{soft:,} grey pixels: hole where lighter than mid-grey")
+        what = "grey" if photo.form.grey else "grey or coloured"
+        words.append(f"{soft:,} {what} pixels: hole where lighter than mid-grey")
     return white, words
 
 
 def _drawn(path: Path, white: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
     """A mask with transparency."""
-    drawn = alpha > _FULL // 2
-    if not drawn.any():
+    densest, faint = int(alpha.max()), []
+    if not densest:
         raise UserError(f"{path}: everything is transparent: no hole; draw it")
+    if densest <= _FULL // 2:
+        faint = [f"drawn at most {100 * densest / _FULL:.0f} % opaque: hole where it is more than half of that"]
+        alpha = (alpha * (_FULL / densest)).round().astype(np.uint8)
+    drawn = alpha > _FULL // 2
     levels = white[drawn]
     between = float(((levels >= GREY_LEVELS[0]) & (levels <= GREY_LEVELS[1])).mean())
     light, dark = float((levels > GREY_LEVELS[1]).mean()), float((levels < GREY_LEVELS[0]).mean())
     if min(light, dark) > 0.001 and between < MOST_GREY:
-        return white * drawn, ["drawn in black and white on a transparent layer: white is hole"]
+        return white * drawn, [*faint, "drawn in black and white on a transparent layer: white is hole"]
     if between > MOST_GREY and _many_colours(levels) and drawn.mean() > MOSTLY:
         raise UserError(f"{path}: a photo with transparency, no mask; give alpha as its mask to fill where it is clear")
-    words = ["drawn on a transparent layer: what is drawn is hole, whatever its colour"]
-    if soft := int(((alpha > 0) & (alpha < _FULL)).sum()):
+    words = [*faint, "drawn on a transparent layer: what is drawn is hole, whatever its colour"]
+    if not faint and (soft := int(((alpha > 0) & (alpha < _FULL)).sum())):
         words.append(f"{soft:,} half transparent pixels: hole where more than half is opaque")
     return alpha, words
 
@@ -136,10 +142,13 @@ def _many_colours(levels: Samples) -> bool:
 
 def _resized(white: NDArray[np.uint8], height: int, width: int, path: Path, wanted: bool) -> tuple[NDArray[np.uint8], str]:
     own, needed = f"{white.shape[1]} x {white.shape[0]}", f"{width} x {height}"
+    if not _same_shape(white.shape, height, width):
+        fits_turned = _same_shape(white.shape[::-1], height, width)
+        remedy = "turn it by 90 degrees" if fits_turned else "cut it, or draw it on the photo"
+        shape = f"{own} px, of another shape than the photo's {needed} px"
+        raise UserError(f"{path}: {shape}{' as it is shown' * fits_turned}: it would not fit; {remedy}")
     if not wanted:
         raise UserError(f"{path}: {own} px, but the photo has {needed} px; give a mask of its size, or use --resize-mask")
-    if abs(white.shape[1] * height / (white.shape[0] * width) - 1) > OTHER_SHAPE:
-        raise UserError(f"{path}: {own} px, of another shape than the photo's {needed} px: it would not fit; cut it")
     hard = Image.fromarray(np.where(white > _FULL // 2, np.uint8(_FULL), np.uint8(0)))
     if white.shape[0] > height:  # whatever has some hole in it: thin scratches are not lost
         resized = np.where(np.array(hard.resize((width, height), Image.Resampling.BOX)) > 0, np.uint8(_FULL), np.uint8(0))
@@ -148,11 +157,18 @@ def _resized(white: NDArray[np.uint8], height: int, width: int, path: Path, want
     return resized, f"resized from {own} to {needed} px"
 
 
+def _same_shape(own: tuple[int, ...], height: int, width: int) -> bool:
+    return abs(own[1] * height / (own[0] * width) - 1) <= OTHER_SHAPE
+
+
 def _checked(mask: NDArray[np.uint8], words: list[str], path: Path, inverted: bool) -> Hole:
     if not mask.any():
-        raise UserError(f"{path}: no hole: nothing is {'black' if inverted else 'white'}; draw it, or use --invert-mask")
+        nothing = "black (below mid-grey)" if inverted else "white (above mid-grey)"
+        polarity = "leave out --invert-mask" if inverted else "use --invert-mask"
+        raise UserError(f"{path}: no hole: nothing is {nothing}; draw it, or {polarity}")
     if mask.all():
-        raise UserError(f"{path}: nothing but hole: everything is {'black' if inverted else 'white'}; leave something known")
+        everything = "black (below mid-grey)" if inverted else "white (above mid-grey)"
+        raise UserError(f"{path}: nothing but hole: everything is {everything}; leave something known")
     words.append(_said(mask))
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
     if mask.mean() > MOSTLY and border.mean() > MOSTLY:
@@ -163,7 +179,11 @@ def _checked(mask: NDArray[np.uint8], words: list[str], path: Path, inverted: bo
 
 def _said(mask: NDArray[np.uint8]) -> str:
     share = 100 * float(mask.mean())
-    return f"{share:.1f} % of the photo is hole" if share >= 0.05 else f"{int(mask.sum()):,} pixels of the photo are hole"
+    return (
+        f"{share:.1f} % of the photo is hole"
+        if share >= 0.05
+        else f"{(pixels := int(mask.sum())):,} pixel{'s are' if pixels > 1 else ' is'} hole"
+    )
 
 
 def dilated(mask: NDArray[np.uint8], radius_px: int) -> NDArray[np.uint8]:

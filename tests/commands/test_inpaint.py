@@ -194,11 +194,30 @@ def test_a_dry_run_writes_nothing(photo: np.ndarray) -> None:
         (["--strategy", "best"], "best"),
         (["--sources", "s.png", "--strategy", "crop"], "--strategy original"),
         (["--dilate", "-1"], "--dilate"),
+        (["--model", ""], "--model: is empty"),
+        (["--onnx", ""], "--onnx: is empty"),
+        (["--sources", ""], "--sources: is empty"),
     ],
 )
 def test_wrong_use_ends_with_2(photo: np.ndarray, arguments: list[str], why: str) -> None:
     code, out, err = inpaint("photo.png", "mask.png", *arguments, method=None)
     assert (code, out, why in " ".join(err.split())) == (2, "", True), err
+
+
+def test_a_forgotten_mask_is_said(photo: np.ndarray) -> None:
+    code, out, err = inpaint("photo.png")
+    assert (code, out, "expected IMAGE... MASK; one of them is missing" in err) == (2, "", True), err
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_is_closed_does_not_stop_the_work(photo: np.ndarray, stream: str) -> None:
+    command = (
+        f'"{sys.executable}" -m pennet inpaint photo.png mask.png --method telea {">&-" if stream == "stdout" else "2>&-"}'
+    )
+    result = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60
+    )
+    assert (result.returncode, Path("photo_filled.png").exists()) == (0, True), result.stderr
 
 
 @pytest.mark.parametrize(
@@ -208,6 +227,9 @@ def test_wrong_use_ends_with_2(photo: np.ndarray, arguments: list[str], why: str
         (["--sharpness", "10"], "has no attention to sharpen"),
         (["--sources", "s.png"], "copies no pixels"),
         (["--sources", "mask.png", "--overwrite"], "mask.png: is an input"),
+        (["--sources", "out.png", "-o", "out.png"], "--sources out.png: is where the result goes"),
+        (["--dilate", "9" * 20], "leaves no known pixel"),
+        (["-o", "x" * 300 + ".png"], "x.png: File name too long"),
     ],
 )
 def test_what_cannot_be_done_ends_with_1_and_writes_nothing(photo: np.ndarray, arguments: list[str], why: str) -> None:

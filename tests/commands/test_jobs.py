@@ -122,7 +122,7 @@ def test_a_result_never_takes_the_place_of_an_input(tmp_path: Path) -> None:
     touch("a.jpg", "m.png")
     Path("link.png").symlink_to("m.png")
     Path("twin.jpg").hardlink_to("a.jpg")
-    for output in ("a.jpg", "m.png", str(tmp_path / "a.jpg"), "link.png", "twin.jpg"):
+    for output in ("a.jpg", "m.png", str(tmp_path / "a.jpg"), "link.png", "twin.jpg", "missing/../a.jpg"):
         (error,) = errors(find_jobs(["a.jpg"], "m.png", output, overwrite=True))
         assert error.startswith(f"{output}: is an input, and inputs are never overwritten")
 
@@ -131,6 +131,21 @@ def test_a_result_takes_the_place_of_another_one_only_if_told() -> None:
     touch("a.jpg", "m.png", "a_filled.jpg")
     assert errors(find_jobs(["a.jpg"], "m.png")) == ["a_filled.jpg: exists; --overwrite replaces it"]
     assert errors(find_jobs(["a.jpg"], "m.png", overwrite=True)) == [""]
+
+
+def test_a_file_holds_no_result() -> None:
+    touch("a.jpg", "m.png")
+    for output in ("a.jpg/b.jpg", "m.png/new/b.jpg", "a.jpg/"):
+        (error,) = errors(find_jobs(["a.jpg"], "m.png", output))
+        assert "is a file and holds no others; name another folder" in error
+
+
+@pytest.mark.parametrize("empty", ["", "-"])
+def test_a_name_that_is_empty_is_not_the_folder_that_one_is_in(empty: str) -> None:
+    touch("a.jpg", "m.png")
+    for images, mask, output in ((empty, "m.png", "b.jpg"), ("a.jpg", empty, "b.jpg"), ("a.jpg", "m.png", empty)):
+        with pytest.raises(UserError, match=f"^'{empty}': names no file"):
+            find_jobs([images], mask, output)
 
 
 def test_two_photos_never_have_one_result() -> None:

@@ -55,6 +55,12 @@ def test_a_rectangle_that_is_none_writes_nothing(box: str, code: int, why: str) 
     assert not Path("mask.png").exists()
 
 
+def test_a_mask_larger_than_any_photo_is_refused_before_it_is_drawn() -> None:
+    for kind in (["centre"], ["rectangle", "--box", "0,0,5,5"]):
+        code, said = mask(*kind, "mask.png", "--width", "99999999", "--height", "99999999")
+        assert (code, "--height and --width: 99999999 x 99999999 pixels are more than" in said) == (1, True), said
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", "16.png"])
 def test_what_is_painted_in_a_colour_on_a_copy(suffix: str) -> None:
     painted = np.where(INSIDE[..., None], np.array([255, 0, 0], np.uint8), PHOTO)

@@ -55,6 +55,16 @@ def test_a_full_disk_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  - b.jpg: b_filled.jpg: No space left on device" in capsys.readouterr().err
 
 
+def test_an_output_that_takes_no_more_is_told_with_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(UserError, match=r"^standard output: No space left on device; 1 of 3 photos were filled before it$"):
+        run(JOBS, filled)
+
+
 def test_what_nobody_foresaw_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run(JOBS, all_but("b", error=ZeroDivisionError()))

@@ -99,6 +99,18 @@ def test_a_soft_brush_on_a_transparent_layer(tmp_path: Path) -> None:
     assert "half transparent pixels" in " ".join(hole.words)
 
 
+def test_a_faint_brush_on_a_transparent_layer(tmp_path: Path) -> None:
+    hole = read_hole(saved(painted((200, 0, 0, 90), (0, 0, 0, 0)), tmp_path / "layer.png"), HEIGHT, WIDTH)
+    assert np.array_equal(hole.mask, HOLE) and hole.words[0].startswith("drawn at most 35 % opaque")
+
+
+def test_colours_beside_white_are_told(tmp_path: Path) -> None:
+    mask = painted((255, 0, 0), (0, 0, 0), "RGB")
+    mask.paste((255, 255, 255), (60, 30, 80, 50))
+    hole = read_hole(saved(mask, tmp_path / "mask.png"), HEIGHT, WIDTH)
+    assert hole.mask.sum() == 400 and hole.words[0] == "200 grey or coloured pixels: hole where lighter than mid-grey"
+
+
 def test_two_levels_of_which_none_is_white(tmp_path: Path) -> None:
     hole = read_hole(saved(painted((128, 0, 0), (0, 0, 0), "RGB"), tmp_path / "label.png"), HEIGHT, WIDTH)
     assert np.array_equal(hole.mask, HOLE) and "two levels" in hole.words[0]
@@ -133,8 +145,11 @@ def test_another_size(tmp_path: Path) -> None:
     assert np.array_equal(hole.mask, HOLE) and "resized from 360 x 240 to 90 x 60 px" in hole.words
     larger = read_hole(saved(Image.fromarray(HOLE * 255), path), HEIGHT * 3, WIDTH * 3, resize=True)
     assert larger.ratio == pytest.approx(HOLE.mean(), rel=0.05)
-    with pytest.raises(UserError, match=r"of another shape than the photo's 60 x 90 px"):
-        read_hole(path, WIDTH, HEIGHT, resize=True)
+    for resize in (False, True):  # what would not help is not proposed
+        with pytest.raises(UserError, match=r"of another shape than the photo's 60 x 90 px as it is shown: .*turn it by 90"):
+            read_hole(path, WIDTH, HEIGHT, resize=resize)
+        with pytest.raises(UserError, match=r"of another shape than the photo's 90 x 30 px: it would not fit; cut it"):
+            read_hole(path, HEIGHT // 2, WIDTH, resize=resize)
     read_hole(path, 200, 299, resize=True)  # off by less than 2 %, as by rounding
 
 
@@ -197,5 +212,7 @@ def test_a_large_disc() -> None:
     rows, columns = np.mgrid[0:450, 0:500]
     assert np.array_equal(dilated(mask, 190), (rows - 200) ** 2 + (columns - 250) ** 2 <= 190**2)
     assert not dilated(np.zeros_like(mask), 3).any()
+    for larger_than_the_picture in (50_000, 10**20):
+        assert dilated(mask, larger_than_the_picture).all()
     with pytest.raises(ValueError, match="radius_px=-1"):
         dilated(mask, -1)
