@@ -24,7 +24,8 @@ CARRIERS = (
     "pennet/data/commands/",  # what people type
     "pennet/data/sets/__init__.py",  # a list: what it names counts, see `tests/architecture`
     "pennet/data/sets/card.py",  # tells of them
-    "pennet/data/sources/download.py",  # brings bytes that a checksum names
+    "pennet/data/sources/asking.py",  # brings bytes that a checksum names
+    "pennet/data/sources/download.py",  # likewise
     "pennet/data/sources/obtain.py",  # likewise
     "pennet/data/sources/partial.py",  # likewise
     "pennet/data/sources/proxies.py",  # likewise

@@ -35,6 +35,8 @@ class Answer:
     """It ends without a goodbye."""
     stall: bool = False
     """It stays open, and silent."""
+    trickle: bool = False
+    """A byte at a time, and time between them."""
     silent: bool = False
     """Nothing is sent at all."""
 
@@ -108,6 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.closing.wait(30)
             return
         body = self._head(request, answer)
+        if answer.trickle:
+            with contextlib.suppress(OSError):
+                for byte in body[:1000]:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    self.server.closing.wait(0.03)
+            return
         request.sent = len(body[: answer.cut_after])
         with contextlib.suppress(OSError):  # the client went away
             if answer.chunked:
