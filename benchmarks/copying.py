@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=WEIGHTS, help="folder of a trained generator")
     parser.add_argument("--size", choices=SIZES[:2], default="128")
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         torch.set_num_threads(arguments.threads)
         fills = contenders(arguments.recipe, arguments.variants, int(arguments.size))
