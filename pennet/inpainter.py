@@ -68,7 +68,7 @@ class Inpainter:
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
-        UserError: no such model, or one that cannot be read.
+        UserError: no such model, or one that cannot be read; no such device.
     """
 
     name: str
@@ -82,10 +82,12 @@ class Inpainter:
 
         found = find_model(model)
         self.name, self.trained_size_px, self.generator = found.name, found.trained_size_px, found.generator
-        if self.generator is not None:
+        if device != "auto" or self.generator is not None:  # a method without training needs none, but wrong is wrong
             from pennet.seeding import choose_device
 
-            self.generator.to(choose_device(device) if isinstance(device, str) else device)
+            chosen = choose_device(device, "device") if isinstance(device, str) else device
+            if self.generator is not None:
+                self.generator.to(chosen)
 
     def plan(self, mask: NDArray[np.uint8], strategy: Strategy = "auto") -> Plan:
         """What `fill` would do with a mask (H, W), 1 (or 255) = hole.
