@@ -68,7 +68,7 @@ class Inpainter:
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
-        UserError: no such model, or one that cannot be read.
+        UserError: no such model, or one that cannot be read; no such device.
     """
 
     name: str
@@ -82,10 +82,12 @@ class Inpainter:
 
         found = find_model(model)
         self.name, self.trained_size_px, self.generator = found.name, found.trained_size_px, found.generator
-        if self.generator is not None:
+        if device != "auto" or self.generator is not None:  # a method without training needs none, but wrong is wrong
             from pennet.seeding import choose_device
 
-            self.generator.to(choose_device(device) if isinstance(device, str) else device)
+            chosen = choose_device(device, "device") if isinstance(device, str) else device
+            if self.generator is not None:
+                self.generator.to(chosen)
 
     def plan(self, mask: NDArray[np.uint8], strategy: Strategy = "auto") -> Plan:
         """What `fill` would do with a mask (H, W), 1 (or 255) = hole.
@@ -139,14 +141,15 @@ class Inpainter:
             seen = tuple(slice(start, start + side) for start, side in zip(*place, strict=True))
             with too_little_at_last(plan, hole.shape):
                 painted = self._painted(filled[seen], unknown[seen], task.window.factor, strategy, sharpness)
-            inner = tuple(
-                slice(outer.start - whole.start, outer.stop - whole.start)
-                for outer, whole in zip(task.box.place, seen, strict=True)
-            )
-            own = hole[task.box.place][..., None] > 0
-            filled[task.box.place] = np.where(own, painted[inner], filled[task.box.place])
-            if task.is_part:  # its neighbours see what was painted here
-                unknown[task.box.place] = 0
+            for box in task.boxes:
+                inner = tuple(
+                    slice(outer.start - whole.start, outer.stop - whole.start)
+                    for outer, whole in zip(box.place, seen, strict=True)
+                )
+                own = hole[box.place][..., None] > 0
+                filled[box.place] = np.where(own, painted[inner], filled[box.place])
+                if task.is_part:  # its neighbours see what was painted here
+                    unknown[box.place] = 0
             if progress:
                 progress(done + 1, len(tasks))
         if share is not None:
@@ -188,7 +191,8 @@ class Inpainter:
         from pennet.inpainting.windows import Task, lay_out
 
         if strategy == "original":
-            return [Task(Box(0, 0, mask.shape[0], mask.shape[1]), Window(0, 0, mask.shape[0], mask.shape[1], 1), False)]
+            height, width = mask.shape
+            return [Task((Box(0, 0, height, width),), Window(0, 0, height, width, 1), is_part=False)]
         return lay_out(mask, self._sight(), own_size=strategy == "crop" or self.generator is None)
 
     def _needs(self, mask: NDArray[np.uint8], strategy: Strategy) -> int:

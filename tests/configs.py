@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennet.config import MasksConfig, PrepareConfig, RuntimeConfig, SourceConfig, TrainConfig
+import pytest
+
+from pennet.config import (
+    Config,
+    ConfigError,
+    MasksConfig,
+    PrepareConfig,
+    RuntimeConfig,
+    SourceConfig,
+    TrainConfig,
+    config_from_mapping,
+)
 from pennet.config.ca import CAConfig
 from pennet.config.gntipt import GntIptConfig
 from pennet.config.pennet import PENNetConfig
@@ -164,3 +175,19 @@ def small_runtime(**changes: Any) -> RuntimeConfig:
         "cudnn_benchmark": False,
     }
     return RuntimeConfig(**values | changes)
+
+
+def project_values() -> dict[str, Any]:
+    """What the project's params.yaml holds, to be changed."""
+    from pipelines.params import read_yaml
+    from tests.project import ROOT
+
+    values: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+    return values
+
+
+def config_problems(values: Any) -> list[str]:
+    """What is wrong with a configuration, which has to be refused."""
+    with pytest.raises(ConfigError) as caught:
+        config_from_mapping(Config, values, "params.yaml")
+    return caught.value.problems

@@ -281,6 +281,14 @@ def test_what_could_be_read_in_two_ways_is_refused(folder: Path) -> None:
             pennet.inpaint(image, holes, folder, **how)
 
 
+@pytest.mark.parametrize("model", ["mean", "default"])
+def test_a_device_that_is_none_is_refused_whatever_paints(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device, why in (("nope", "is not auto, cpu, cuda or cuda:N"), ("cuda:1", "this machine has no usable CUDA device")):
+        with pytest.raises(UserError, match=f"^device: '{device}'.*{why}"):
+            Inpainter(model, device)
+
+
 def test_what_a_picture_carries_and_how_its_bytes_lie_comes_back() -> None:
     pixels, mask = photo(30, 30), hole(30, 30, 8, 9, 10)
     image = Image.fromarray(pixels)

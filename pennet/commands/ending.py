@@ -15,9 +15,13 @@ INTERRUPTED = 130
 
 def said(error: BaseException) -> str:
     """An error in one message: of the system's ones the file and the reason, without its number."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    if not isinstance(error, OSError):
+        return str(error)
+    from pennet.data.sources.search import in_one_line
+
+    if error.strerror:
+        return in_one_line(f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror)
+    return in_one_line(str(error))
 
 
 def fail(error: BaseException) -> NoReturn:

@@ -86,7 +86,7 @@ def evaluate(
         }
         config = config_from_mapping(EvaluateConfig, values, "command line")
         pairs = pair_folders(real, fake, masks)
-        scores = score(pairs, config, choose_device(device), cache_dir or default_cache_dir(), inception_weights)
+        scores = score(pairs, config, choose_device(device, "--device"), cache_dir or default_cache_dir(), inception_weights)
         if json:
             write_report(json, scores.report)
         if csv:

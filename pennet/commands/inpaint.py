@@ -194,10 +194,12 @@ def _inpainter(model: str | None, onnx: Path | None, device: str) -> Inpainter:
 
 
 def _check_sources(sources: Path, jobs: list[Job], overwrite: bool) -> None:
+    from pennet.data.sources.search import shown
+
     if len(jobs) > 1:
-        raise UserError(f"--sources {sources}: is for one photo, not for {len(jobs)}; fill one by itself")
+        raise UserError(f"--sources {shown(sources)}: is for one photo, not for {len(jobs)}; fill one by itself")
     (job,) = jobs
     check_png(sources)
     if same_file(sources) == same_file(job.output):
-        raise UserError(f"--sources {sources}: is where the result goes; choose another name")
+        raise UserError(f"--sources {shown(sources)}: is where the result goes; choose another name")
     check_new(sources, [path for path in (job.photo, job.mask) if path], overwrite)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from pennet.commands.new_files import check_new, same_file
 from pennet.data.pictures.picture_files import SUFFIXES
-from pennet.data.sources.search import a_few, find_pictures, masks_beside, shown, without_mask
+from pennet.data.sources.search import a_few, find_pictures, in_one_line, masks_beside, shown, without_mask
 from pennet.errors import UserError
+from pennet.photos.reading import check_file
 
 ALPHA = "alpha"
 """In the place of a mask: the photo's transparent area is the hole."""
@@ -65,7 +66,9 @@ def find_jobs(images: Sequence[str], mask: str, output: str | None = None, overw
     if results:
         words.append(f"left out, because they are results of an earlier time: {a_few(map(shown, sorted(results)))}")
     if not photos:
-        raise UserError(f"{', '.join(images)}: no photos ({', '.join(SUFFIXES)}){'; ' * bool(words)}{'; '.join(words)}")
+        raise UserError(
+            f"{in_one_line(', '.join(images))}: no photos ({', '.join(SUFFIXES)}){'; ' * bool(words)}{'; '.join(words)}"
+        )
     folder = _output_folder(output, len(photos))
     found: list[Job] = []
     masks = None
@@ -80,11 +83,19 @@ def find_jobs(images: Sequence[str], mask: str, output: str | None = None, overw
         beside = photo.path.with_name(name) if folder is None else folder / photo.below.parent / name
         target = beside if output is None or folder is not None else Path(output)
         if not photo.path.is_file():
-            error = f"{shown(photo.path)}: no such file, folder or glob"
+            error = _why_no_file(photo.path)
         found.append(Job(photo.path, own, target, error))
     if masks and (idle := masks.unused({job.mask for job in found})):
         words.append(f"masks without a photo: {a_few(map(shown, idle))}")
     return Jobs(list(_checked(found, overwrite)), words)
+
+
+def _why_no_file(path: Path) -> str:
+    try:
+        check_file(path)
+    except UserError as error:
+        return str(error)
+    return f"{shown(path)}: no such file, folder or glob"
 
 
 def _files(patterns: Iterable[str], what: str) -> tuple[list[_File], list[str]]:
@@ -106,7 +117,7 @@ def _files(patterns: Iterable[str], what: str) -> tuple[list[_File], list[str]]:
             matches = sorted(root.glob(path.relative_to(root).as_posix()))
             listed = [match for match in matches if match.is_file() and not _is_hidden(match.relative_to(root))]
             if not listed:
-                raise UserError(f"{pattern}: no file matches")
+                raise UserError(f"{in_one_line(pattern)}: no file matches")
         files.update({path: _File(path, path.relative_to(root)) for path in listed if path not in files})
     return list(files.values()), words
 
@@ -134,9 +145,21 @@ def _told_apart(files: list[_File], mask: str) -> tuple[list[_File], set[Path]]:
     names = {(path.parent, path.stem) for path in paths}
     named_so = [path for path in paths if path.stem.endswith(RESULT)]
     results = {path for path in named_so if (path.parent, path.stem.removesuffix(RESULT)) in names}
-    others = results.union(masks_beside(paths))
+    masks = masks_beside(paths)
     own = same_file(Path(mask))
+    if Path(mask).is_dir():  # one folder of both: NAME_mask without a NAME is no photo either
+        with_mask = {(path.parent, name) for path, name in masks.items()}
+        alone = [path for path in paths if _is_mask(path.stem) and (path.parent, path.stem) not in with_mask]
+        folders = {folder: same_file(folder) for path in alone for folder in path.parents}
+        lone = [path for path in alone if own in (folders[folder] for folder in path.parents)]
+        masks.update(dict.fromkeys(lone, ""))
+    others = results.union(masks)
     return [file for file in files if file.path not in others and same_file(file.path) != own], results
+
+
+def _is_mask(name: str) -> bool:
+    """`NAME_mask` or `NAME_mask001`."""
+    return without_mask(name) != name
 
 
 def _output_folder(output: str | None, num_photos: int) -> Path | None:
@@ -149,18 +172,21 @@ def _output_folder(output: str | None, num_photos: int) -> Path | None:
     if num_photos == 1 and path.suffix:
         return None
     if path.suffix.lower() in SUFFIXES:
-        raise UserError(f"{output}: one file for {num_photos} results; name a folder")
+        raise UserError(f"{in_one_line(output)}: one file for {num_photos} results; name a folder")
     if path.exists():
-        raise UserError(f"{output}: is a file; name a folder, or for one photo a file with a suffix, such as {output}.png")
+        name = in_one_line(output)
+        raise UserError(f"{name}: is a file; name a folder, or for one photo a file with a suffix, such as {name}.png")
     return path
 
 
 class _Masks:
     """Masks by the names of their photos."""
 
-    def __init__(self, name: str, files: list[_File]):
+    def __init__(self, name: str, files: list[_File], of_photos: set[object]):
+        """With the folders that the photos lie in: there only what is called NAME_mask is known to be a mask."""
         self._name = name
         self._files = files
+        self._of_photos = of_photos
         self._by_place: dict[str, list[Path]] = {}
         self._by_name: dict[str, list[Path]] = {}
         for file in files:
@@ -171,24 +197,38 @@ class _Masks:
 
     @classmethod
     def find(cls, mask: str, photos: set[Path]) -> tuple[_Masks, list[str]]:
-        """A photo is nobody's mask: photos and masks may lie in one folder."""
+        """A photo is nobody's mask: photos and masks may lie in one folder, whatever it is called."""
         if not Path(mask).is_dir() and not glob.has_magic(mask):
-            raise UserError(f"{mask}: no such mask; a file, a folder, a glob or `{ALPHA}` (a result is named with -o)")
+            check_file(Path(mask))
+            what = f"a file, a folder, a glob or `{ALPHA}` (a result is named with -o)"
+            raise UserError(f"{in_one_line(mask)}: no such mask; {what}")
         files, words = _files([mask], "mask")
-        return cls(mask, [file for file in files if file.path not in photos]), words
+        own = {same_file(path) for path in photos}
+        folders = {same_file(path.parent) for path in photos}
+        masks = [file for file in files if same_file(file.path) not in own]
+        return cls(mask, masks, folders), words
 
     def of(self, photo: _File) -> tuple[Path | None, str]:
         """The mask of a photo, or why there is none: of the same place below the folder, else of the same name."""
         place, name = photo.below.with_suffix("").as_posix(), photo.path.stem
         found = self._by_place.get(place) or self._by_name.get(name) or []
         if not found:
-            return None, f"{shown(photo.path)}: no mask {name}.png or {name}_mask.png in {self._name}"
+            return None, f"{shown(photo.path)}: no mask {name}.png or {name}_mask.png in {in_one_line(self._name)}"
         if len(found) > 1:
             return None, f"{shown(photo.path)}: {a_few(map(shown, found))} are all its masks; keep one"
         return found[0], ""
 
     def unused(self, used: set[Path | None]) -> list[Path]:
-        return [file.path for file in self._files if file.path not in used]
+        """Masks that no photo has. A picture that has a mask beside it is a photo, which was not asked for."""
+        paths = [file.path for file in self._files]
+        with_mask = {(mask.parent, name) for mask, name in masks_beside(paths).items()}
+        return [
+            path
+            for path in paths
+            if path not in used
+            and (path.parent, path.stem) not in with_mask
+            and (_is_mask(path.stem) or same_file(path.parent) not in self._of_photos)
+        ]
 
 
 def _checked(jobs: list[Job], overwrite: bool) -> Iterable[Job]:

@@ -78,6 +78,7 @@ def colour(
     def draw() -> NDArray[np.uint8]:
         import numpy as np
 
+        from pennet.data.sources.search import shown
         from pennet.photos.photo import eight_bits
         from pennet.photos.reading import read_photo
 
@@ -87,7 +88,7 @@ def colour(
         if not mask.any():
             nearest = "#{:02x}{:02x}{:02x}".format(*pixels.reshape(-1, 3)[off.argmin()])
             within = f"within {tolerance} of {colour}; the nearest is {nearest}, {off.min()} off"
-            raise UserError(f"{source}: no pixel {within}: --colour '{nearest}', or another --tolerance")
+            raise UserError(f"{shown(source)}: no pixel {within}: --colour '{nearest}', or another --tolerance")
         return mask
 
     _make(output, [source], overwrite, draw)
@@ -107,11 +108,12 @@ def alpha(
     def draw() -> NDArray[np.uint8]:
         import numpy as np
 
+        from pennet.data.sources.search import shown
         from pennet.photos.reading import read_photo
 
         opacity = read_photo(source).alpha
         if opacity is None:
-            raise UserError(f"{source}: has no transparency; make the mask of its colours: pennet mask colour")
+            raise UserError(f"{shown(source)}: has no transparency; make the mask of its colours: pennet mask colour")
         return ((opacity > np.iinfo(opacity.dtype).max // 2) != invert).astype(np.uint8)
 
     _make(output, [source], overwrite, draw)
@@ -169,14 +171,17 @@ def _make(output: Path, inputs: list[Path], overwrite: bool, draw: Callable[[], 
         import numpy as np
 
         from pennet.data.pictures.picture_files import save_png
+        from pennet.data.sources.search import shown
 
         if not mask.any() or mask.all():
-            raise UserError(f"{output}: would be nothing but {'hole' if mask.all() else 'known pixels'}; nothing is written")
+            raise UserError(
+                f"{shown(output)}: would be nothing but {'hole' if mask.all() else 'known pixels'}; nothing is written"
+            )
         save_png(output, np.repeat(255 * mask[..., None], 3, axis=2))
     except (UserError, OSError) as error:
         fail(error)
     height, width = mask.shape
-    typer.echo(f"{output}: {width} x {height} px, a hole of {100 * mask.mean():.2g} %")
+    typer.echo(f"{shown(output)}: {width} x {height} px, a hole of {100 * mask.mean():.2g} %")
 
 
 def _size(like: Path | None, height: int | None, width: int | None) -> tuple[int, int]:

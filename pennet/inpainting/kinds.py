@@ -53,6 +53,7 @@ def fill_like(image: Any, mask: Any, fill: Fill, value_range: ValueRange | None 
     if value_range is not None and kind != "torch":
         raise UserError(f"value_range: says what the floats of a torch tensor mean; leave it out for {_name(image)}")
     if kind == "torch":
+        _check_dense(image, "image")
         return _fill_tensor(image, mask, fill, value_range)
     if kind == "PIL":
         return _fill_pil(image, _single(mask_array(mask)), fill)
@@ -82,7 +83,8 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
             )
         return (levels > (0 if levels.max(initial=0) <= 1 else 127)).astype(np.uint8)
     if kind == "torch":
-        mask = mask.detach().cpu().numpy()
+        _check_dense(mask, "mask")
+        mask = (mask.double() if mask.is_floating_point() else mask).detach().cpu().numpy()  # NumPy has no bfloat16
     if not isinstance(mask, np.ndarray):
         raise UserError(f"mask: expected a PIL image, a NumPy array or a torch tensor, got {_name(mask)}{_opened(mask)}")
     if mask.dtype.kind not in "biuf":
@@ -94,6 +96,20 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
             " mask > THRESHOLD makes booleans"
         )
     return (mask > 0).astype(np.uint8)
+
+
+def _check_dense(tensor: Tensor, what: str) -> None:
+    """Refuses tensors that do not hold a number for each place."""
+    import torch
+
+    if tensor.is_meta:
+        raise UserError(f"{what}: expected a tensor with values, got one on the device meta, which has none; load it anew")
+    if tensor.is_nested or tensor.layout != torch.strided:
+        kind = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.").strip("_")
+        remedy = f"{what}.to_padded_tensor(0)" if tensor.is_nested else f"{what}.to_dense()"
+        raise UserError(f"{what}: expected a dense tensor, got a {kind} one; give {remedy}")
+    if tensor.is_quantized:
+        raise UserError(f"{what}: expected a tensor of plain numbers, got a quantized one; give {what}.dequantize()")
 
 
 def _single(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -166,7 +182,7 @@ def _fill_one(picture: Tensor, mask: NDArray[np.uint8], fill: Fill, value_range:
             raise UserError("value_range: says what floats mean; leave it out for a tensor of uint8")
         filled = _fill_array(values.permute(1, 2, 0).numpy(), mask, fill)
         return torch.from_numpy(filled).permute(2, 0, 1).contiguous().to(picture.device)
-    if not values.is_floating_point():
+    if not values.is_floating_point() or values.dtype.itemsize < 2:  # 8 bits of float are too few levels
         raise UserError(f"image: expected a tensor of {_OF_TENSORS}, got {picture.dtype} {tuple(picture.shape)}")
     if tuple(values.shape[1:]) != mask.shape:
         raise UserError(f"mask: expected shape {tuple(values.shape[1:])} like the image, got {mask.shape}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pennet.data.sources.search import in_one_line
 from pennet.errors import UserError
 from pennet.methods import classical_methods
 
@@ -75,7 +76,7 @@ def find_model(wanted: str | Path | nn.Module) -> Model:
         return Model(name, load_released_generator(path), RELEASED_PX)
     if path.is_file() and path.name == WEIGHTS_FILE:
         return Model(name, load_generator(path.parent), trained_size(path.parent))
-    raise UserError(f"{name}: {_what_is_wrong(path)}; {_what_there_is()}")
+    raise UserError(f"{in_one_line(name)}: {_what_is_wrong(path)}; {_what_there_is()}")
 
 
 def trained_size(folder: Path) -> int | None:

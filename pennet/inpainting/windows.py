@@ -29,12 +29,12 @@ NEARLY = 3 / 5
 
 @dataclass(frozen=True)
 class Task:
-    """What is painted at once: the hole pixels within a box, seen with the window around it."""
+    """What is painted at once: the hole pixels within boxes, seen with one window around them."""
 
-    box: Box
+    boxes: tuple[Box, ...]
     window: Window
     is_part: bool
-    """One of several pieces of a long hole; those that follow see what was painted here."""
+    """Some of several pieces of a long hole; those that follow see what was painted here."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,64 @@ def lay_out(mask: NDArray[np.uint8], sight: Sight, own_size: bool) -> list[Task]
     """The windows of a mask's holes, the ones seen smallest first: where boxes overlap, the finest picture stays.
 
     A hole that lies in another one's window is hole there, too: what one window paints does not depend on the others. The
-    pieces of one long hole are the exception; each sees what was painted before it, so that they meet.
+    pieces of one long hole are the exception; each sees what was painted before it, so that they meet. What has the same
+    window is painted at once.
 
     Args:
         mask: (H, W) in {0, 1}, 1 = hole.
         sight: of the model.
         own_size: look at everything at the photo's own size.
     """
-    pieces: dict[int, list[tuple[Box, bool]]] = {}
+    holes: dict[int, list[Box]] = {}
     for box in find_boxes(mask, max(1, sight.trained_px // 8)):
-        factor = needed_factor(mask, box, sight.trained_px)
-        parts = list(_pieces(mask, box, factor * max(sight.trained_px, LONGEST_PX)))
-        pieces.setdefault(factor, []).extend((part, len(parts) > 1) for part in parts)
-    tasks = []
-    for factor in sorted(pieces, reverse=True):
-        parts = [box for box, is_part in pieces[factor] if is_part]
-        wholes = [box for box, is_part in pieces[factor] if not is_part]
-        for box, is_part in [(box, True) for box in parts] + [
-            (b, False) for b in merged(wholes, factor * sight.trained_px // 2)
-        ]:
-            tasks.append(Task(box, _window(mask, box, factor, sight, own_size), is_part))
-    return tasks
+        holes.setdefault(needed_factor(mask, box, sight.trained_px), []).append(box)
+    return [
+        task for factor in sorted(holes, reverse=True) for task in _at_factor(mask, holes[factor], factor, sight, own_size)
+    ]
+
+
+def _at_factor(mask: NDArray[np.uint8], holes: list[Box], factor: int, sight: Sight, own_size: bool) -> list[Task]:
+    """The windows of the holes that have to be seen so much smaller: of the long ones first, piece by piece."""
+    longest_px = factor * max(sight.trained_px, LONGEST_PX)
+
+    def seen(boxes: list[Box], are_parts: bool) -> list[Task]:
+        return [Task((box,), _window(mask, box, factor, sight, own_size), are_parts) for box in boxes]
+
+    parts: list[Task] = []
+    wholes: list[Task] = []
+    short: list[Box] = []
+    for box in holes:
+        pieces = list(_pieces(mask, box, longest_px))
+        if len(pieces) == 1:
+            short += pieces
+        else:
+            joined = at_once(seen(pieces, are_parts=True))
+            (parts if joined[0].is_part else wholes).extend(joined)
+    wholes += seen(merged(short, factor * sight.trained_px // 2), are_parts=False)
+    return _in_whole_photo(mask, parts + at_once(wholes), 2 * longest_px)
+
+
+def at_once(tasks: list[Task]) -> list[Task]:
+    """Those with equal windows joined. Pieces of one hole that all have the same window are no pieces any more."""
+    boxes: dict[Window, tuple[Box, ...]] = {}
+    for task in tasks:
+        boxes[task.window] = (*boxes.get(task.window, ()), *task.boxes)
+    are_parts = len(boxes) > 1 and any(task.is_part for task in tasks)
+    return [Task(own, window, are_parts) for window, own in boxes.items()]
+
+
+def _in_whole_photo(mask: NDArray[np.uint8], tasks: list[Task], largest_px: int) -> list[Task]:
+    """One task for a photo that one window may take all of, where several windows are more to look at than all of it."""
+    height, width = mask.shape
+    seen = {task.window.factor for task in tasks}
+    work = sum(task.window.height * task.window.width for task in tasks)
+    if len(tasks) < 2 or len(seen) > 1 or NEARLY * max(mask.shape) > largest_px or work < mask.size:
+        return tasks
+    (factor_seen,) = seen
+    if known_share(mask, factor_seen) < LEAST_KNOWN:
+        return tasks
+    boxes = tuple(box for task in tasks for box in task.boxes)
+    return [Task(boxes, Window(0, 0, height, width, factor_seen), is_part=False)]
 
 
 def needed_factor(mask: NDArray[np.uint8], box: Box, trained_px: int) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pennet.commands.ending import fail
+from pennet.commands.new_files import check_new
 from pennet.errors import UserError
 from pennet.extras import require
 
@@ -19,12 +20,16 @@ def export(
     trained_size: Annotated[
         int | None, typer.Option(min=1, help="Side of the pictures it was trained on, in pixels \\[default: as it says].")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an ONNX file that is there.")] = False,
 ) -> None:
     """Write a trained generator as an ONNX file, which `pennet inpaint` and ONNX Runtime read."""
     try:
         require("onnx", "onnx", "onnxruntime")
+        from pennet.data.sources.search import shown
+
         if onnx.suffix.lower() != ".onnx":
-            raise UserError(f"{onnx}: the result is an ONNX file; choose a name that ends in .onnx")
+            raise UserError(f"{shown(onnx)}: the result is an ONNX file; choose a name that ends in .onnx")
+        check_new(onnx, [Path(model)], overwrite)
         from pennet.inpainting.models import find_model
         from pennet.onnx.exporting import export_onnx
         from pennet.onnx.running import OnnxGenerator, load_onnx
@@ -32,11 +37,11 @@ def export(
         found = find_model(model)
         if found.generator is None or isinstance(found.generator, OnnxGenerator):
             kind = "a method without training" if found.generator is None else "exported already"
-            raise UserError(f"{model}: {kind}; name a trained generator")
+            raise UserError(f"{shown(Path(model))}: {kind}; name a trained generator")
         export_onnx(found.generator, onnx, name or Path(model).resolve().name, trained_size or found.trained_size_px)
         written = load_onnx(onnx)
     except (UserError, OSError) as error:
         fail(error)
     trained = f"trained at {written.trained_size_px} px" if written.trained_size_px else "trained size unknown"
     mib = onnx.stat().st_size / 2**20
-    typer.echo(f"{onnx}: {written.name}, {mib:.1f} MiB, sides that divide by {written.unit_px} px, {trained}")
+    typer.echo(f"{shown(onnx)}: {written.name}, {mib:.1f} MiB, sides that divide by {written.unit_px} px, {trained}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pennet.data.sources.search import in_one_line, shown
 from pennet.errors import UserError
 from pennet.extras import require
 from pennet.models.output import GeneratorOutput
@@ -38,7 +39,9 @@ class OnnxGenerator(nn.Module):
         import onnxruntime
 
         if not Path(path).is_file():
-            raise UserError(f"{path}: no such file; pennet export MODEL --onnx {path} writes one")
+            raise UserError(
+                f"{(name := in_one_line(str(path)))}: no such file; pennet export MODEL --onnx {name} writes one"
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3  # errors; warnings are about initializers that may be overridden, which is meant
@@ -47,11 +50,13 @@ class OnnxGenerator(nn.Module):
         except Exception as error:  # ONNX Runtime has a family of its own, without a common name
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"{path}: not an ONNX file that can be run ({reason}); give one that pennet export wrote"
+                f"{in_one_line(str(path))}: not an ONNX file that can be run ({reason}); give one that pennet export wrote"
             ) from error
         found = self.session.get_modelmeta().custom_metadata_map
         if not {"name", "unit_px", "attention_cell_px"} <= found.keys():
-            raise UserError(f"{path}: an ONNX file of something else; give one that pennet export --onnx wrote")
+            raise UserError(
+                f"{in_one_line(str(path))}: an ONNX file of something else; give one that pennet export --onnx wrote"
+            )
         self.path, self.max_gib = Path(path), max_gib
         self.name = found["name"]
         self.unit_px = int(found["unit_px"])
@@ -84,8 +89,9 @@ class OnnxGenerator(nn.Module):
         needed = self.attention_gib(batch, height, width)
         if needed > self.max_gib:
             raise UserError(
-                f"{self.path}: {batch} x {height}x{width} px at once need some {needed:.1f} GiB for ONNX's dense attention,"
-                f" more than {self.max_gib:g}; use the model's folder instead of the ONNX file, or smaller pictures"
+                f"{shown(self.path)}: {batch} x {height}x{width} px at once need some {needed:.1f} GiB for ONNX's dense"
+                f" attention, more than {self.max_gib:g}; use the model's folder instead of the ONNX file, or smaller"
+                " pictures"
             )
         feed = {"image": image, "mask": mask}
         arrays = {name: value.detach().float().cpu().contiguous().numpy() for name, value in feed.items()}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pennet.data.sources.search import shown
 from pennet.errors import UserError
 from pennet.photos import discs
 from pennet.photos.photo import Photo, Samples, eight_bits, grey_of
@@ -74,7 +75,9 @@ def hole_from_alpha(photo: Photo) -> Hole:
         UserError: no transparency, or nothing else; names the file.
     """
     if photo.alpha is None:
-        raise UserError(f"{photo.path}: no transparency to take for the hole; rub the hole out in a PNG, or give a mask")
+        raise UserError(
+            f"{shown(photo.path)}: no transparency to take for the hole; rub the hole out in a PNG, or give a mask"
+        )
     alpha = eight_bits(photo.alpha)
     words = []
     if soft := int(((alpha > 0) & (alpha < _FULL)).sum()):
@@ -82,7 +85,7 @@ def hole_from_alpha(photo: Photo) -> Hole:
     mask = (alpha <= _FULL // 2).astype(np.uint8)
     if not mask.any() or mask.all():
         what = "nothing is transparent" if not mask.any() else "everything is transparent"
-        raise UserError(f"{photo.path}: {what}; rub out what is to be filled, or give a mask")
+        raise UserError(f"{shown(photo.path)}: {what}; rub out what is to be filled, or give a mask")
     return Hole(mask, (*words, _said(mask)))
 
 
@@ -100,13 +103,13 @@ def _white(photo: Photo) -> tuple[NDArray[np.uint8], list[str]]:
         if len(levels) > 2 or levels[0] > 0:
             most = np.iinfo(grey.dtype).max
             wanted = f"holes must be white (above {most // 2}), or one colour on black"
-            raise UserError(f"{photo.path}: brightest level {brightest} of {most}; {wanted}")
+            raise UserError(f"{shown(photo.path)}: brightest level {brightest} of {most}; {wanted}")
         return np.where(grey > 0, np.uint8(_FULL), np.uint8(0)), ["two levels, the darker one black: the other one is hole"]
     between = (white >= GREY_LEVELS[0]) & (white <= GREY_LEVELS[1])
     share = float(between.mean())
     if share > MOST_GREY:
         level = f"{share:.0%} of its pixels are neither black nor white, more than {MOST_GREY:.0%}"
-        raise UserError(f"{photo.path}: {level}: that is a photo; give a mask, white where the hole is")
+        raise UserError(f"{shown(photo.path)}: {level}: that is a photo; give a mask, white where the hole is")
     if soft := int(((white > 0) & (white < _FULL)).sum()):
         what = "grey" if photo.form.grey else "grey or coloured"
         words.append(f"{soft:,} {what} pixels: hole where lighter than mid-grey")
@@ -117,7 +120,7 @@ def _drawn(path: Path, white: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tu
     """A mask with transparency."""
     densest, faint = int(alpha.max()), []
     if not densest:
-        raise UserError(f"{path}: everything is transparent: no hole; draw it")
+        raise UserError(f"{shown(path)}: everything is transparent: no hole; draw it")
     if densest <= _FULL // 2:
         faint = [f"drawn at most {100 * densest / _FULL:.0f} % opaque: hole where it is more than half of that"]
         alpha = (alpha * (_FULL / densest)).round().astype(np.uint8)
@@ -128,7 +131,9 @@ def _drawn(path: Path, white: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tu
     if min(light, dark) > 0.001 and between < MOST_GREY:
         return white * drawn, [*faint, "drawn in black and white on a transparent layer: white is hole"]
     if between > MOST_GREY and _many_colours(levels) and drawn.mean() > MOSTLY:
-        raise UserError(f"{path}: a photo with transparency, no mask; give alpha as its mask to fill where it is clear")
+        raise UserError(
+            f"{shown(path)}: a photo with transparency, no mask; give alpha as its mask to fill where it is clear"
+        )
     words = [*faint, "drawn on a transparent layer: what is drawn is hole, whatever its colour"]
     if not faint and (soft := int(((alpha > 0) & (alpha < _FULL)).sum())):
         words.append(f"{soft:,} half transparent pixels: hole where more than half is opaque")
@@ -146,9 +151,11 @@ def _resized(white: NDArray[np.uint8], height: int, width: int, path: Path, want
         fits_turned = _same_shape(white.shape[::-1], height, width)
         remedy = "turn it by 90 degrees" if fits_turned else "cut it, or draw it on the photo"
         shape = f"{own} px, of another shape than the photo's {needed} px"
-        raise UserError(f"{path}: {shape}{' as it is shown' * fits_turned}: it would not fit; {remedy}")
+        raise UserError(f"{shown(path)}: {shape}{' as it is shown' * fits_turned}: it would not fit; {remedy}")
     if not wanted:
-        raise UserError(f"{path}: {own} px, but the photo has {needed} px; give a mask of its size, or use --resize-mask")
+        raise UserError(
+            f"{shown(path)}: {own} px, but the photo has {needed} px; give a mask of its size, or use --resize-mask"
+        )
     hard = Image.fromarray(np.where(white > _FULL // 2, np.uint8(_FULL), np.uint8(0)))
     if white.shape[0] > height:  # whatever has some hole in it: thin scratches are not lost
         resized = np.where(np.array(hard.resize((width, height), Image.Resampling.BOX)) > 0, np.uint8(_FULL), np.uint8(0))
@@ -165,10 +172,10 @@ def _checked(mask: NDArray[np.uint8], words: list[str], path: Path, inverted: bo
     if not mask.any():
         nothing = "black (below mid-grey)" if inverted else "white (above mid-grey)"
         polarity = "leave out --invert-mask" if inverted else "use --invert-mask"
-        raise UserError(f"{path}: no hole: nothing is {nothing}; draw it, or {polarity}")
+        raise UserError(f"{shown(path)}: no hole: nothing is {nothing}; draw it, or {polarity}")
     if mask.all():
         everything = "black (below mid-grey)" if inverted else "white (above mid-grey)"
-        raise UserError(f"{path}: nothing but hole: everything is {everything}; leave something known")
+        raise UserError(f"{shown(path)}: nothing but hole: everything is {everything}; leave something known")
     words.append(_said(mask))
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
     if mask.mean() > MOSTLY and border.mean() > MOSTLY:

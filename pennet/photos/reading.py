@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pennet.data.sources.search import shown
 from pennet.errors import UserError
 from pennet.photos import jpeg, plain, png, tiff
 from pennet.photos.photo import Photo, Samples, turned
@@ -50,11 +51,24 @@ def read_photo(path: Path) -> Photo:
         UserError: not a photo, several frames or pages, broken; names the file.
     """
     with _naming(path):
+        check_file(path)
         data = path.read_bytes()
         format = _format(data, path)
-        stored = _READERS[format](data, str(path))
+        stored = _READERS[format](data, shown(path))
         del data
         return _photo(path, stored, format)
+
+
+def check_file(path: Path) -> None:
+    """Refuses what is read once, such as a pipe: a photo and its mask are looked at again, and waiting for one has no end.
+
+    Raises:
+        UserError: a pipe, a socket or a device; names it.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(
+            f"{shown(path)}: is a pipe or a device; photos and masks must be files: save it as one, and give that"
+        )
 
 
 @contextmanager
@@ -66,7 +80,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # on broken files decoders stumble in any way, not only as Pillow documents
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        raise UserError(f"{path}: cannot be read as a photo ({reason}); repair it, or save it anew") from error
+        raise UserError(f"{shown(path)}: cannot be read as a photo ({reason}); repair it, or save it anew") from error
 
 
 def _photo(path: Path, stored: Stored, format: str) -> Photo:
@@ -110,9 +124,10 @@ def _format(data: bytes, path: Path) -> str:
         UserError: not one that photos are read from, or of too many pixels.
     """
     if not data:
-        raise UserError(f"{path}: empty; give a photo")
+        raise UserError(f"{shown(path)}: empty; give a photo")
     if path.name.startswith("._"):
-        raise UserError(f"{path}: what macOS notes beside {path.name[2:]}, no photo; give {path.name[2:]}")
+        own = shown(Path(path.name[2:]))
+        raise UserError(f"{shown(path)}: what macOS notes beside {own}, no photo; give {own}")
     brands = (data[8:12], *(data[start : start + 4] for start in range(16, 64, 4))) if data[4:8] == b"ftyp" else ()
     if data.startswith(png.SIGNATURE):
         format = "PNG"
@@ -127,9 +142,10 @@ def _format(data: bytes, path: Path) -> str:
     elif any(brand in brands for brand in _AVIF_BRANDS):
         format = "AVIF"
     elif any(brand in brands for brand in _HEIC_BRANDS):
-        raise UserError(f"{path}: HEIC, which is not read here; save it as JPEG or PNG (phones can be told to take JPEGs)")
+        how = "save it as JPEG or PNG (phones can be told to take JPEGs)"
+        raise UserError(f"{shown(path)}: HEIC, which is not read here; {how}")
     else:
-        raise UserError(f"{path}: {_other(data)}; give a PNG, JPEG, TIFF, WebP, BMP or AVIF")
+        raise UserError(f"{shown(path)}: {_other(data)}; give a PNG, JPEG, TIFF, WebP, BMP or AVIF")
     return format
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pennet.atomic import replacing
+from pennet.data.sources.search import shown
 from pennet.errors import UserError
 from pennet.photos import jpeg, plain, png, tiff, traces
 from pennet.photos.photo import Form, Photo, Pixels, Samples, eight_bits, grey_of, turned_back
@@ -39,7 +40,8 @@ def check_writable(path: Path, photo: Photo) -> None:
     """
     format = _format(path)
     if format in _WITHOUT_ALPHA and not _opaque(photo):
-        raise UserError(f"{path}: {photo.path} has transparency, which {format} does not hold; write a PNG, TIFF or WebP")
+        what = f"{shown(photo.path)} has transparency, which {format} does not hold"
+        raise UserError(f"{shown(path)}: {what}; write a PNG, TIFF or WebP")
 
 
 def write_photo(path: Path, photo: Photo, filled: Pixels) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def write_photo(path: Path, photo: Photo, filled: Pixels) -> tuple[str, ...]:
 def _format(path: Path) -> str:
     format = FORMAT_OF_SUFFIX.get(path.suffix.lower())
     if format is None:
-        raise UserError(f"{path}: no format that photos are written in; give a name that ends in {_endings()}")
+        raise UserError(f"{shown(path)}: no format that photos are written in; give a name that ends in {_endings()}")
     return format
 
 

@@ -238,6 +238,25 @@ def test_what_cannot_be_done_ends_with_1_and_writes_nothing(photo: np.ndarray, a
     assert sorted(path.name for path in Path().iterdir()) == ["mask.png", "photo.png"]
 
 
+def test_odd_names_and_devices_are_one_line(photo: np.ndarray) -> None:
+    for name in ("empty\n.png", "text\r.jpg", "._a\n.png"):
+        Path(name).write_bytes(b"" if "empty" in name else b"no photo")
+    Path("photo.png").rename("pho\nto.png")
+    for images, mask, more in (
+        ("empty\n.png", "mask.png", []),
+        ("text\r.jpg", "mask.png", []),
+        ("._a\n.png", "mask.png", []),
+        ("pho\nto.png", "text\r.jpg", []),
+        ("pho\nto.png", "mask.png", ["-o", "\n.xyz"]),
+        ("pho\nto.png", "mask.png", ["-o", "\n" + 300 * "x" + ".png"]),
+        ("pho\nto.png", "mask.png", ["--device", "no\npe"]),
+    ):
+        code, out, err = inpaint(images, mask, *more)
+        assert (code, out, err.count("\n"), err.count("\r")) == (1, "", 1, 0), err
+    code, out, _ = inpaint("pho\nto.png", "mask.png")
+    assert (code, out.startswith("pho\\nto_filled.png: filled in"), out.count("\n")) == (0, True, 1), out
+
+
 def test_no_such_model_is_one_error(photo: np.ndarray) -> None:
     code, _, err = inpaint("photo.png", "mask.png", "--model", "nowhere/at_all", method=None)
     assert (code, "nowhere/at_all" in err, err.count("\n")) == (1, True, 1)

@@ -1,11 +1,13 @@
 """Which photo is filled with which mask, and where the result goes."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pennet.commands.jobs import Jobs, find_jobs
 from pennet.errors import UserError
+from pennet.photos.reading import read_photo
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,51 @@ def test_masks_may_lie_beside_photos_and_results_are_no_photos() -> None:
     found = find_jobs(["p"], "p", overwrite=True)
     assert triples(found) == [("p/a.jpg", "p/a_mask.png", "p/a_filled.jpg"), ("p/b.jpg", "p/b_mask.png", "p/b_filled.jpg")]
     assert found.words == ["left out, because they are results of an earlier time: p/a_filled.jpg"]
+
+
+@pytest.mark.parametrize("image", ["p/a.jpg", "p/a*.jpg", "link/a.jpg", "{here}/p/a.jpg", "p"])
+def test_of_a_folder_with_photos_and_masks_only_masks_are_without_a_photo(here: Path, image: str) -> None:
+    touch("p/a.jpg", "p/a_mask.png", "p/b.jpg", "p/b_mask.png", "p/c.jpg", "p/d_mask.png", "p/a_filled.jpg")
+    Path("link").symlink_to("p")
+    image = image.format(here=here)
+    for folder in ("p", "p/", "./p", "link", str(here / "p")):
+        found = find_jobs([image], folder, overwrite=True)
+        assert errors(found)[0] == ""
+        assert found.jobs[0].mask == Path(folder) / "a_mask.png"
+        (idle,) = [word for word in found.words if word.startswith("masks without a photo: ")]
+        assert "d_mask.png" in idle
+        assert ".jpg" not in idle
+
+
+def test_names_are_shown_in_one_line() -> None:
+    odd = "a\n\x1b(2Jb"
+    touch(f"p/{odd}.jpg", "p/b.jpg", "p/b_filled.jpg", "file", "m/z\n_mask.png")
+    messages = [str(job.error) for job in find_jobs(["p", f"{odd}.png"], "m").jobs]
+    messages += find_jobs(["p"], "m", overwrite=True).words
+    for images, mask, output in (
+        ([odd + "*.jpg"], "m", None),
+        (["p"], odd, None),
+        (["p"], "m/\n*", None),
+        (["p"], "m", f"{odd}.png"),
+    ):
+        with pytest.raises(UserError) as refused:
+            find_jobs(images, mask, output)
+        messages.append(str(refused.value))
+    assert len(messages) > 8
+    assert not any(letter in message for message in messages for letter in "\n\x1b")
+    assert "\\n\\x1b(2Jb" in "".join(messages)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_pipes_are_no_photos_and_no_masks() -> None:
+    touch("a.jpg", "m.png")
+    os.mkfifo("pipe")
+    why = "pipe: is a pipe or a device; photos and masks must be files: save it as one, and give that"
+    with pytest.raises(UserError, match=f"^{why}$"):
+        find_jobs(["a.jpg"], "pipe")
+    assert errors(find_jobs(["pipe"], "m.png")) == [why]
+    with pytest.raises(UserError, match=f"^{why}$"):
+        read_photo(Path("pipe"))
 
 
 @pytest.mark.parametrize("images", [["p/*.jpg"], ["p/a.jpg", "p/b.jpg"]], ids=["in quotes", "by the shell"])

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pennet.inpainter import Window
 from pennet.inpainting.holes import Box
-from pennet.inpainting.windows import LEAST_KNOWN, Sight, known_share, lay_out, merged, needed_factor
+from pennet.inpainting.windows import LEAST_KNOWN, Sight, Task, at_once, known_share, lay_out, merged, needed_factor
 
 SIGHT = Sight(trained_px=64, unit_px=8)
 
@@ -25,7 +26,7 @@ def test_the_factor_of_a_square_brings_it_to_what_the_model_knows(side: int, fac
     mask = mask_with((1500, 1600), box)
     assert needed_factor(mask, Box(*box), 64) == factor
     (task,) = lay_out(mask, SIGHT, own_size=False)
-    assert task.box == Box(*box)
+    assert task.boxes == (Box(*box),)
     assert task.window.factor == factor
     assert side / factor <= 40 < max(2 * side / factor, 41)
 
@@ -55,7 +56,7 @@ def test_a_scratch_across_the_photo_is_narrow_and_filled_in_pieces() -> None:
         mask[i : i + 5, i : i + 5] = 1
     tasks = lay_out(mask, SIGHT, own_size=False)
     assert {task.window.factor for task in tasks} == {1}
-    assert all(task.is_part and max(task.box[2:]) <= 128 and max(task.window[2:4]) <= 256 for task in tasks)
+    assert all(task.is_part and max(task.boxes[0][2:]) <= 128 and max(task.window[2:4]) <= 256 for task in tasks)
 
 
 def test_the_largest_holes_come_first_and_the_fine_ones_over_them() -> None:
@@ -69,6 +70,35 @@ def test_specks_that_fit_into_one_window_share_it() -> None:
     mask = mask_with((1010, 1010), *((y, x, 3, 3) for y, x in places.tolist()))
     assert len(lay_out(mask, Sight(256, 8), own_size=False)) <= 100
     assert merged([Box(0, 0, 5, 5), Box(0, 20, 5, 5), Box(0, 60, 5, 5)], 32) == [Box(0, 0, 5, 25), Box(0, 60, 5, 5)]
+
+
+@pytest.mark.parametrize("shape", [(200, 260), (260, 200), (90, 100), (256, 256)])
+@pytest.mark.parametrize("share", [0.0005, 0.05, 0.4])
+@pytest.mark.parametrize("own_size", [False, True])
+def test_specks_all_over_a_small_photo_are_painted_at_once(shape: tuple[int, int], share: float, own_size: bool) -> None:
+    mask = (np.random.default_rng(0).random(shape) < share).astype(np.uint8)
+    for sight in (Sight(128, 16), Sight(256, 1)):
+        tasks = lay_out(mask, sight, own_size)
+        seen = sum(task.window.height * task.window.width for task in tasks)
+        assert seen <= mask.size
+        assert not any(task.is_part for task in tasks)
+        if share > 0.01:
+            (task,) = tasks
+            assert task.window == (0, 0, *shape, 1)
+
+
+def test_pieces_of_a_long_hole_that_all_see_the_same_are_no_pieces() -> None:
+    whole, corner = Window(0, 0, 90, 100, 1), Window(0, 0, 64, 64, 1)
+    one, two, three = Box(0, 0, 40, 40), Box(0, 40, 40, 40), Box(0, 80, 40, 20)
+    parts = [Task((one,), whole, True), Task((two,), corner, True), Task((three,), whole, True)]
+    assert at_once(parts[::2]) == [Task((one, three), whole, False)]
+    assert at_once(parts) == [Task((one, three), whole, True), Task((two,), corner, True)]
+
+
+def test_holes_of_a_narrow_photo_whose_windows_are_equal_share_them() -> None:
+    tasks = lay_out(mask_with((100, 2000), (5, 5, 30, 30), (65, 5, 30, 30), (5, 1900, 30, 30)), SIGHT, own_size=False)
+    assert [task.boxes for task in tasks] == [(Box(5, 5, 30, 30), Box(65, 5, 30, 30)), (Box(5, 1900, 30, 30),)]
+    assert len({task.window for task in tasks}) == len(tasks)
 
 
 @st.composite
@@ -91,7 +121,7 @@ def any_mask(draw: st.DrawFn) -> np.ndarray:
 @settings(max_examples=200, deadline=None)
 def test_every_hole_is_painted_and_every_window_knows_something(mask: np.ndarray, sight: Sight, own_size: bool) -> None:
     covered = np.zeros_like(mask)
-    for box, (top, left, height, width, factor), _ in ((t.box, t.window, t.is_part) for t in lay_out(mask, sight, own_size)):
+    for box, (top, left, height, width, factor) in [(b, t.window) for t in lay_out(mask, sight, own_size) for b in t.boxes]:
         covered[box.place] = 1
         assert 0 <= top <= box.top
         assert box.top + box.height <= top + height <= mask.shape[0]

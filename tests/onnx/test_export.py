@@ -170,6 +170,20 @@ def test_command(trained: Path, tmp_path: Path) -> None:
     assert load_onnx(tmp_path / "out" / "model.onnx").trained_size_px == 32
 
 
+def test_command_replaces_a_file_only_if_told(trained: Path, tmp_path: Path) -> None:
+    there = tmp_path / "model.onnx"
+    there.write_bytes(b"of somebody")
+    result = CliRunner().invoke(app, ["export", str(trained), "--onnx", str(there)])
+    assert (result.exit_code, "exists; --overwrite replaces it" in " ".join(result.output.split())) == (1, True)
+    assert there.read_bytes() == b"of somebody"
+    result = CliRunner().invoke(app, ["export", str(there), "--onnx", str(there), "--overwrite"])
+    assert (result.exit_code, "is an input" in " ".join(result.output.split())) == (1, True)
+    assert there.read_bytes() == b"of somebody"
+    result = CliRunner().invoke(app, ["export", str(trained), "--onnx", str(there), "--overwrite"])
+    assert result.exit_code == 0, result.output
+    assert load_onnx(there).trained_size_px == 32
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

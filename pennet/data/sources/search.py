@@ -132,7 +132,12 @@ def without_mask(name: str) -> str:
 
 def shown(path: Path) -> str:
     """A path that any terminal and file can take, in one line: bytes that are no UTF-8 as `\\xe9`, a line's end as `\\n`."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return in_one_line(os.fspath(path))
+
+
+def in_one_line(name: str) -> str:
+    """The same of a name that may be no path: a glob, an address."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
