@@ -83,9 +83,9 @@ class Inpainter:
         found = find_model(model)
         self.name, self.trained_size_px, self.generator = found.name, found.trained_size_px, found.generator
         if device != "auto" or self.generator is not None:  # a method without training needs none, but wrong is wrong
-            from pennet.seeding import choose_device
+            from pennet.inpainting.devices import asked_device
 
-            chosen = choose_device(device, "device") if isinstance(device, str) else device
+            chosen = asked_device(device, "device") if isinstance(device, str) else device
             if self.generator is not None:
                 self.generator.to(chosen)
 

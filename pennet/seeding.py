@@ -67,25 +67,21 @@ def numerics(runtime: RuntimeConfig) -> dict[str, str]:
     )
 
 
-def choose_device(name: str, key: str = "runtime.device") -> torch.device:
+def choose_device(name: str) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU; `cpu`, `cuda` and `cuda:N` are taken literally.
-
-    Args:
-        name: what was asked for.
-        key: where, for messages.
 
     Raises:
         UserError: CUDA is asked for and there is none, or none of that number; or another name.
     """
     if not re.fullmatch(DEVICE_PATTERN, name):
-        raise UserError(f"{key}: {name!r} is not auto, cpu, cuda or cuda:N")
+        raise UserError(f"runtime.device: {name!r} is not auto, cpu, cuda or cuda:N")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"{key}: {name!r}, but this machine has no usable CUDA device; use auto or cpu")
+        raise UserError(f"runtime.device: {name!r}, but this machine has no usable CUDA device; use auto or cpu")
     if ":" in name and int(name.partition(":")[2]) >= torch.cuda.device_count():
         last = torch.cuda.device_count() - 1
-        raise UserError(f"{key}: {name!r}, but this machine's last CUDA device is cuda:{last}; use that or less")
+        raise UserError(f"runtime.device: {name!r}, but this machine's last CUDA device is cuda:{last}; use that or less")
     return torch.device(name)
 
 

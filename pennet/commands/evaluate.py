@@ -66,11 +66,11 @@ def evaluate(
         require("metrics", "cv2", "scipy")
         from pennet.config import EvaluateConfig, config_from_mapping
         from pennet.folders import pair_folders
+        from pennet.inpainting.devices import asked_device
         from pennet.metrics.features import default_cache_dir, inception_cache_path
         from pennet.metrics.per_image import write_per_image
         from pennet.metrics.report import write_report
         from pennet.metrics.scoring import score
-        from pennet.seeding import choose_device
 
         values = {
             "bootstrap_resamples": 2000,
@@ -86,7 +86,7 @@ def evaluate(
         }
         config = config_from_mapping(EvaluateConfig, values, "command line")
         pairs = pair_folders(real, fake, masks)
-        scores = score(pairs, config, choose_device(device, "--device"), cache_dir or default_cache_dir(), inception_weights)
+        scores = score(pairs, config, asked_device(device, "--device"), cache_dir or default_cache_dir(), inception_weights)
         if json:
             write_report(json, scores.report)
         if csv:
