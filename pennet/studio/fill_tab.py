@@ -16,7 +16,7 @@ from pennet.studio.kept_files import new_folder
 from pennet.studio.limits import Limits
 from pennet.studio.messages import told
 from pennet.studio.models import Models
-from pennet.studio.uploads import SHADE, Job, read_job, read_mask, read_upload, shaded, shown
+from pennet.studio.uploads import SHADE, Job, as_layer, read_job, read_mask, read_upload, shown
 
 EXAMPLES = [Path(__file__).parents[1] / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
 PAINT = "#{:02x}{:02x}{:02x}".format(*SHADE)
@@ -58,12 +58,12 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
         with told():
             read = read_upload(Path(path), limits)
             height, width = read.pixels.shape[:2]
-            words, picture = read.words, shown(read.pixels)
+            words, picture, layers = read.words, shown(read.pixels), []
             if mask_path is not None:
                 hole = read_mask(Path(mask_path), height, width, invert, resize)
-                words, picture = (*words, *hole.words), shaded(read.pixels, hole.mask)
+                words, layers = (*words, *hole.words), [as_layer(hole.mask)]  # as if painted: it can be erased
             about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words])) + f". {HINT}"
-        return [about, {"background": picture, "layers": [], "composite": None}]
+        return [about, {"background": picture, "layers": layers, "composite": None}]
 
     def choose_example(number: int) -> list[Any]:
         photo_path, mask_path = (f"{EXAMPLES[number].with_suffix('')}{end}" for end in (".jpg", "_hole.png"))

@@ -175,6 +175,23 @@ def test_a_mask_is_uploaded_and_a_jpeg_comes_back_as_one(folder: Path, page: Pag
     assert apart[hole].mean() > 5 * apart[:32].mean()
 
 
+def test_a_mask_is_erased_as_what_was_painted(folder: Path, page: Page) -> None:
+    upload(page, folder / "a.png")
+    upload_mask(page, folder / "mask.png")
+    expect(page.locator("#about")).to_contain_text("6.2 % of the photo is hole", timeout=TIMEOUT)
+    page.wait_for_timeout(1000)  # the editor draws photo and mask
+    page.locator("#editor").get_by_label("Erase").click()
+    paint(page)
+    choose(page, "mean")
+    fill(page)
+    expect(page.locator("#status")).to_contain_text(
+        re.compile(r"Hole: (0\.[1-9]|[1-5]\.\d) % of the photo"), timeout=TIMEOUT
+    )
+    path = download(page, "mean")
+    mask = np.array(Image.open(folder / "mask.png").convert("L"))
+    assert known_pixels_differ(folder / "a.png", path, mask) == 0  # nothing beside the mask
+
+
 def test_a_clicked_point_says_where_it_was_copied_from(folder: Path, page: Page) -> None:
     page.get_by_role("tab", name="Sources").click()
     expect(page.locator("#sources-words")).to_contain_text("Nothing was filled yet", timeout=TIMEOUT)
