@@ -81,11 +81,12 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
         return [asked, words, *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
 
     seen: dict[str, Any] = {"inputs": [photo, mask, invert, resize], "outputs": [about, editor], "api_visibility": "private"}
-    new = photo.upload(lambda: None, None, mask, api_visibility="private")  # a mask is of one photo
+    # a mask is of one photo; an editor that still holds another photo would centre the mask on the larger of the two
+    new = photo.upload(lambda: (None, None), None, [mask, editor], api_visibility="private")
     new.then(see, show_progress="minimal", **seen)
     for changed in (photo.clear, mask.upload, mask.clear, invert.input, resize.input):
         changed(see, show_progress="minimal", **seen)
-    examples.click(
+    examples.click(lambda: None, None, editor, show_progress="hidden", api_visibility="private").then(
         choose_example, examples, [photo, mask, invert, about, editor], show_progress="hidden", api_visibility="private"
     )
     columns, sliders, downloads, notes = zip(*panels, strict=True)
@@ -156,6 +157,7 @@ def _editor() -> gr.ImageEditor:
         sources=(),
         transforms=(),
         layers=False,
+        canvas_size=(1, 1),  # until there is a photo; it centres a mask on a canvas that was larger
         brush=gr.Brush(default_size=24, colors=[PAINT], color_mode="fixed"),
         eraser=gr.Eraser(default_size=24),
         height="min(520px, 90vw)",
