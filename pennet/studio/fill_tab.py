@@ -16,7 +16,7 @@ from pennet.studio.kept_files import new_folder
 from pennet.studio.limits import Limits
 from pennet.studio.messages import told
 from pennet.studio.models import Models
-from pennet.studio.uploads import SHADE, Job, read_job, read_mask, read_upload, shaded, shown
+from pennet.studio.uploads import SHADE, Job, as_layer, read_job, read_mask, read_upload, shown
 
 EXAMPLES = [Path(__file__).parents[1] / "examples" / f"{name}.jpg" for name in ("coffee", "canyon", "rocket")]
 PAINT = "#{:02x}{:02x}{:02x}".format(*SHADE)
@@ -58,12 +58,12 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
         with told():
             read = read_upload(Path(path), limits)
             height, width = read.pixels.shape[:2]
-            words, picture = read.words, shown(read.pixels)
+            words, picture, layers = read.words, shown(read.pixels), []
             if mask_path is not None:
                 hole = read_mask(Path(mask_path), height, width, invert, resize)
-                words, picture = (*words, *hole.words), shaded(read.pixels, hole.mask)
+                words, layers = (*words, *hole.words), [as_layer(hole.mask)]  # as if painted: it can be erased
             about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words])) + f". {HINT}"
-        return [about, {"background": picture, "layers": [], "composite": None}]
+        return [about, {"background": picture, "layers": layers, "composite": None}]
 
     def choose_example(number: int) -> list[Any]:
         photo_path, mask_path = (f"{EXAMPLES[number].with_suffix('')}{end}" for end in (".jpg", "_hole.png"))
@@ -81,11 +81,12 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
         return [asked, words, *showing, *([None] * len(panels)), *([gr.DownloadButton(visible=False)] * len(panels))]
 
     seen: dict[str, Any] = {"inputs": [photo, mask, invert, resize], "outputs": [about, editor], "api_visibility": "private"}
-    new = photo.upload(lambda: None, None, mask, api_visibility="private")  # a mask is of one photo
+    # a mask is of one photo; an editor that still holds another photo would centre the mask on the larger of the two
+    new = photo.upload(lambda: (None, None), None, [mask, editor], api_visibility="private")
     new.then(see, show_progress="minimal", **seen)
     for changed in (photo.clear, mask.upload, mask.clear, invert.input, resize.input):
         changed(see, show_progress="minimal", **seen)
-    examples.click(
+    examples.click(lambda: None, None, editor, show_progress="hidden", api_visibility="private").then(
         choose_example, examples, [photo, mask, invert, about, editor], show_progress="hidden", api_visibility="private"
     )
     columns, sliders, downloads, notes = zip(*panels, strict=True)
@@ -156,6 +157,7 @@ def _editor() -> gr.ImageEditor:
         sources=(),
         transforms=(),
         layers=False,
+        canvas_size=(1, 1),  # until there is a photo; it centres a mask on a canvas that was larger
         brush=gr.Brush(default_size=24, colors=[PAINT], color_mode="fixed"),
         eraser=gr.Eraser(default_size=24),
         height="min(520px, 90vw)",

@@ -24,6 +24,10 @@ BOXES = {"--resize-mask": "“Resize to the photo’s size”", "--invert-mask":
 """What the options of `pennet inpaint` are called on the page."""
 SHADE = np.array([240, 80, 140])
 """Holes are painted and shown in it: seldom a photo's own colour."""
+OPACITY = 153
+"""Of a mask that is shown: what lies below is seen."""
+VEIL = 3
+"""Opacity of the rest of such a layer, which nobody sees: where all of it is gone, the editor has not drawn the mask yet."""
 
 
 class Job(NamedTuple):
@@ -58,7 +62,8 @@ def read_job(
     Args:
         photo: the uploaded file.
         editor: value of the editor, with Pillow pictures; what is not transparent in its layers was painted.
-        mask: an uploaded mask; what was painted is added to it.
+        mask: an uploaded mask, which the editor was given as a layer: what was painted is added to it, and what was erased
+            there is not filled. Where the editor holds not even a veil, it has not yet drawn the mask.
         invert, resize: what `pennet.photos.holes.read_hole` is told of the mask.
         limits: of the photo.
 
@@ -68,7 +73,8 @@ def read_job(
     height, width = read_upload(photo, limits).pixels.shape[:2]
     hole = painted(editor, height, width)
     if mask is not None:
-        hole |= read_mask(mask, height, width, invert, resize).mask
+        uploaded = read_mask(mask, height, width, invert, resize).mask
+        hole = _edited(uploaded, hole) if _drawn(editor) else uploaded
     if not hole.any():
         raise UserError("no hole: paint over what is to be filled, or upload a mask")
     if hole.all():
@@ -94,9 +100,8 @@ def read_mask(path: Path, height: int, width: int, invert: bool, resize: bool) -
 def painted(editor: dict[str, Any] | None, height: int, width: int) -> NDArray[np.uint8]:
     """What was painted in the editor, at the photo's size: (H, W) in {0, 1}."""
     hole = np.zeros((height, width), np.uint8)
-    for layer in (editor or {}).get("layers") or ():
-        alpha = layer.convert("RGBA").getchannel("A")
-        hole |= np.array(alpha.resize((width, height), Image.Resampling.BILINEAR)) > 0
+    for alpha in _opacities(editor):
+        hole |= np.array(alpha.resize((width, height), Image.Resampling.BILINEAR)) > VEIL
     return hole
 
 
@@ -113,6 +118,30 @@ def shaded(pixels: Pixels, mask: NDArray[np.uint8]) -> Picture:
     picture = shown(pixels)
     hole = Image.fromarray(mask * np.uint8(255)).resize(picture.shape[1::-1], Image.Resampling.NEAREST)
     return np.where(np.array(hole)[..., None] > 0, (0.4 * picture + 0.6 * SHADE).astype(np.uint8), picture)
+
+
+def as_layer(mask: NDArray[np.uint8]) -> Picture:
+    """A hole (H, W) in {0, 1} as if it had been painted in the editor: (H', W', 4) uint8, RGBA, of the size of `shown`."""
+    hole = Image.fromarray(mask * np.uint8(255))
+    hole.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BOX)
+    alpha = np.where(np.array(hole) > 0, np.uint8(OPACITY), np.uint8(VEIL))
+    return np.dstack([np.broadcast_to(SHADE.astype(np.uint8), (*alpha.shape, 3)), alpha])
+
+
+def _opacities(editor: dict[str, Any] | None) -> list[Image.Image]:
+    return [layer.convert("RGBA").getchannel("A") for layer in (editor or {}).get("layers") or ()]
+
+
+def _drawn(editor: dict[str, Any] | None) -> bool:
+    return any(alpha.getbbox() for alpha in _opacities(editor))
+
+
+def _edited(mask: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What is left of a mask where it was erased, with what was painted beside it: exact to the photo's pixel where the
+    editor, which shows fewer, still shows the mask."""
+    height, width = mask.shape
+    untouched = painted({"layers": [Image.fromarray(as_layer(mask))]}, height, width)
+    return drawn & (mask | (1 - untouched))
 
 
 def _check_size(path: Path, limits: Limits) -> None:

@@ -111,12 +111,12 @@ def download(page: Page, name: str) -> Path:
     return path.rename(path.with_name(waiting.value.suggested_filename))
 
 
-def paint(page: Page) -> None:
-    """A stroke from left to right through the middle of the photo."""
+def paint(page: Page, below: float = 0) -> None:
+    """A stroke from left to right through the middle of the photo, or below it by a share of the editor's height."""
     canvas = page.locator("#editor canvas").last
     box = canvas.bounding_box()
     assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * (0.5 + below)
     page.mouse.move(x - 30, y)
     page.mouse.down()
     page.mouse.move(x + 30, y, steps=8)
@@ -173,6 +173,27 @@ def test_a_mask_is_uploaded_and_a_jpeg_comes_back_as_one(folder: Path, page: Pag
         apart = np.abs(np.array(filled).astype(int) - np.array(photo))
     hole = np.array(Image.open(folder / "mask.png")) > 0
     assert apart[hole].mean() > 5 * apart[:32].mean()
+
+
+def test_a_mask_is_erased_as_what_was_painted(folder: Path, page: Page) -> None:
+    page.locator("#examples button").first.click()  # what the editor held before moves nothing
+    expect(page.locator("#about")).to_contain_text("coffee.jpg", timeout=TIMEOUT)
+    page.locator("#photo").get_by_label("Clear").first.click()
+    upload(page, folder / "a.png")
+    upload_mask(page, folder / "mask.png")
+    expect(page.locator("#about")).to_contain_text("6.2 % of the photo is hole", timeout=TIMEOUT)
+    page.wait_for_timeout(1000)  # the editor draws photo and mask
+    page.locator("#editor").get_by_label("Erase").click()
+    paint(page, below=0.25)
+    choose(page, "mean")
+    fill(page)
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Hole: [2-5]\.\d % of the photo"), timeout=TIMEOUT)
+    before, after = (np.array(Image.open(path)) for path in (folder / "a.png", download(page, "mean")))
+    changed = (before != after).any(axis=2)
+    assert changed[48:64, 48:80].all()  # the mask's upper half, to the pixel
+    assert not changed[78:, 56:72].any()  # where the eraser went
+    changed[48:80, 48:80] = False
+    assert not changed.any()
 
 
 def test_a_clicked_point_says_where_it_was_copied_from(folder: Path, page: Page) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pennet.errors import UserError
 from pennet.studio.limits import Limits
-from pennet.studio.uploads import SHOWN_PX, painted, read_job, read_upload, shaded, shown
+from pennet.studio.uploads import SHOWN_PX, as_layer, painted, read_job, read_upload, shaded, shown
 from tests.studio.running import write_mask, write_photo
 
 LIMITS = Limits(megabytes=1, megapixels=1, keep_minutes=5)
@@ -42,12 +42,31 @@ def test_nothing_painted_is_no_hole(value: dict | None, tmp_path: Path) -> None:
 def test_a_mask_and_what_was_painted_are_one_hole(tmp_path: Path) -> None:
     write_photo(tmp_path / "a.png", 0)
     mask = write_mask(tmp_path / "mask.png") > 0
-    value = {"layers": [layer(128, 128, slice(0, 8), slice(0, 8))]}
-    job = read_job(tmp_path / "a.png", value, tmp_path / "mask.png", False, False, LIMITS)
-    mask[:8, :8] = True
-    assert np.array_equal(job.mask > 0, mask)
+    as_shown = Image.fromarray(as_layer(mask.astype(np.uint8)))  # as the page gives it to the editor
+    value = {"layers": [layer(128, 128, slice(0, 8), slice(0, 8)), as_shown]}
+    for editor, hole in (({"layers": []}, mask.copy()), ({"layers": [as_shown]}, mask.copy()), (value, mask)):
+        hole[:8, :8] |= editor is value
+        job = read_job(tmp_path / "a.png", editor, tmp_path / "mask.png", False, False, LIMITS)
+        assert np.array_equal(job.mask > 0, hole)
     with pytest.raises(UserError, match="covers the whole photo"):
         read_job(tmp_path / "a.png", {"layers": [layer(9, 9, slice(9), slice(9))]}, None, False, False, LIMITS)
+
+
+def test_a_mask_is_exact_where_it_was_not_erased(tmp_path: Path) -> None:
+    """Of a photo larger than the editor shows."""
+    height, width = 700, 2 * SHOWN_PX
+    Image.new("RGB", (width, height)).save(tmp_path / "a.png")
+    mask = np.random.default_rng(0).random((height, width)) < 0.01
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    drawn = as_layer(mask.astype(np.uint8))
+    assert drawn.shape == (height // 2, SHOWN_PX, 4)
+    drawn[:, 1000:] = 0
+    drawn[200:220, 10:20] = 255
+    editor = {"layers": [Image.fromarray(drawn)]}
+    job = read_job(tmp_path / "a.png", editor, tmp_path / "mask.png", False, False, Limits(1, 9, 5))
+    assert np.array_equal(job.mask[:395, :1990], mask[:395, :1990])
+    assert job.mask[400:440, 20:40].mean() > 0.5
+    assert not job.mask[:, 2005:].any()
 
 
 def test_messages_name_the_file_as_the_visitor_knows_it(tmp_path: Path) -> None:
