@@ -286,6 +286,9 @@ class PENNet(nn.Module):
         copy = pyramid[0].get("picture")
         if copy is None:
             return self.decoder(skips[::-1], deepest)
+        if self.training:  # learned with what follows, the decoder adds more and greys what was copied (decision 20)
+            output = self.decoder(skips[::-1], deepest, copy)
+            return output._replace(image=output.image.clamp(-1, 1))
         # On the line around the hole there is nothing to add: what is added there all the same is taken off, as of a copy.
         wider = with_border(copy)
         output = self.decoder(skips[::-1], deepest, wider)

@@ -18,8 +18,8 @@ def without_seam(picture: Holed, copied: Holed) -> Holed:
     """A picture with its hole filled by a copy that agrees with the known pixels around it.
 
     The difference between the known and the copied pixels of the line around the hole is interpolated into the hole and
-    added to the copy, which then has the colour and the light that its surroundings ask for. Gradients see the correction
-    too: what it takes off, a light that is wrong all over, costs nothing and is not learned.
+    added to the copy, which then has the colour and the light that its surroundings ask for. It is a correction of what was
+    copied and nothing to learn from: gradients pass to the copy alone.
 
     Args:
         picture: (B, 3, H, W) and its hole.
@@ -29,5 +29,5 @@ def without_seam(picture: Holed, copied: Holed) -> Holed:
         solution of the Laplace equation.
     """
     line = (copied.hole & ~picture.hole).to(copied.values.dtype)
-    missing = smooth_fill(picture.values - copied.values, 1 - line)
+    missing = smooth_fill((picture.values - copied.values).detach(), 1 - line)
     return picture._replace(values=torch.where(picture.hole, copied.values + missing, picture.values))

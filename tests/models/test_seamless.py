@@ -68,13 +68,8 @@ def test_a_hole_without_a_border_keeps_its_copy() -> None:
     assert torch.equal(without_seam(picture, copied(picture, noise(1))).values, noise(1))
 
 
-def test_a_light_that_is_wrong_all_over_has_no_gradient_and_texture_has() -> None:
-    """Whatever a loss asks of the result, to add a constant to a copy does not change it."""
+def test_gradients_pass_to_the_copy_alone() -> None:
     picture = holed(noise(0), MASKS)
     copy = noise(1).requires_grad_()
-    asked = noise(2)
-    (without_seam(picture, copied(picture, copy)).values * asked).sum().backward()
-    has_border = with_border(picture).hole.sum(dim=(1, 2, 3)) > picture.hole.sum(dim=(1, 2, 3))
-    assert copy.grad is not None
-    assert copy.grad.sum(dim=(2, 3))[has_border].abs().max() < 1e-3
-    assert copy.grad.abs().sum() > 0.5 * (asked * picture.hole).abs().sum()
+    without_seam(picture, copied(picture, copy)).values.sum().backward()
+    assert torch.equal(copy.grad, picture.hole.float().expand_as(copy))
