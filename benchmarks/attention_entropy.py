@@ -9,8 +9,8 @@ patches is a plain average of all of them. `paper` mode only. A level at which n
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from torch import Tensor
 from pennet.generator_files import load_generator
 from pennet.images import to_float
 from pennet.inference import predict
-from pennet.models import attention
 from pennet.models.pennet import PENNet
 from pipelines.outputs import protocols, test_set
 
@@ -32,26 +31,27 @@ def mixed_patches(generator: PENNet, images: np.ndarray, masks: np.ndarray) -> l
         images: (N, S, S, 3) uint8.
         masks: (N, S, S) uint8, 1 = hole.
     """
-    attend = attention._attend
-    calls: list[tuple[Tensor, int]] = []
+    levels: list[list[tuple[Tensor, int]]] = [[] for _ in generator.transfers]
 
-    def watched(queries: Tensor, keys: Tensor, bias: Tensor, values: Tensor) -> Tensor:
-        weights = torch.softmax(torch.baddbmm(bias, queries, keys.transpose(1, 2)), dim=2)
+    def watched(depth: int, keys: Tensor, softmax_scale: float, queries: Tensor, scores: Tensor) -> Tensor:
+        weights = torch.softmax(scores, dim=2)
         entropy = -(weights * weights.clamp_min(1e-30).log()).sum(dim=2)
-        calls.append((entropy.exp().flatten(), keys.shape[1]))
-        return attend(queries, keys, bias, values)
+        levels[depth].append((entropy.exp().flatten(), scores.shape[2]))
+        return scores
 
-    pictures = []
-    with patch.object(attention, "_attend", watched):
+    transfers = [(depth, transfer) for depth, transfer in enumerate(generator.transfers) if transfer is not None]
+    for depth, transfer in transfers:
+        transfer.revise = partial(watched, depth)  # type: ignore[assignment]
+    try:
         for image, mask in zip(images, masks, strict=True):  # one by one: then no row is filled up to another's length
-            calls.clear()
             predict(generator, to_float(image[None]), torch.from_numpy(mask[None, None].astype(np.float32)))
-            pictures.append(calls[::-1])
-    # Counted from the shallowest: where nothing may be copied there is no call, and the deepest maps starve first.
-    levels = [[calls[i] for calls in pictures if len(calls) > i] for i in range(max(map(len, pictures)))]
+    finally:
+        for _, transfer in transfers:
+            transfer.revise = None  # type: ignore[assignment]
     return [
         (float(torch.cat([mixed for mixed, _ in level]).mean()), float(np.mean([known for _, known in level])))
-        for level in reversed(levels)
+        for level in levels
+        if level
     ]
 
 
