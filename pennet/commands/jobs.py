@@ -213,7 +213,8 @@ class _Masks:
         place, name = photo.below.with_suffix("").as_posix(), photo.path.stem
         found = self._by_place.get(place) or self._by_name.get(name) or []
         if not found:
-            return None, f"{shown(photo.path)}: no mask {name}.png or {name}_mask.png in {in_one_line(self._name)}"
+            wanted = in_one_line(f"{name}.png or {name}_mask.png")
+            return None, f"{shown(photo.path)}: no mask {wanted} in {in_one_line(self._name)}"
         if len(found) > 1:
             return None, f"{shown(photo.path)}: {a_few(map(shown, found))} are all its masks; keep one"
         return found[0], ""
