@@ -75,25 +75,6 @@ def test_a_pattern_that_comes_again_goes_on_exactly(given: bool) -> None:
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_of_two_places_with_the_same_surroundings_the_network_chooses(given: bool) -> None:
-    """Noise that comes again, but for the middle of each tile: left of the hole it is A, everywhere else its negative B.
-    The prediction is nearer to B, which a search for what is alike takes; the network named A."""
-    tile, a = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(4)) * 2 - 1
-    image, hole = tile.repeat(1, 3, 3), slice(84, 108)
-    content = {"a": a[:, 20:44, 20:44], "b": -a[:, 20:44, 20:44]}
-    for top in (20, 84, 148):
-        for left in (20, 84, 148):
-            image[:, top : top + 24, left : left + 24] = content["a" if (top, left) == (84, 20) else "b"]
-    mask = square(192, 192, 84, 84, 24)
-    prediction, small_hole = smooth_prediction(image, mask, 2)
-    prediction[:, 42:54, 42:54] = F.avg_pool2d(0.3 * content["a"] + 0.7 * content["b"], 2)
-    lines, columns = torch.meshgrid(torch.arange(96), torch.arange(96), indexing="ij")
-    sources = torch.stack([lines, torch.where(small_hole[0] > 0, columns - 32, columns)])
-    filled = carry_up(image, mask, prediction, sources if given else None)[:, hole, hole]
-    assert (filled - content["a" if given else "b"]).abs().mean() < 0.01
-
-
-@pytest.mark.parametrize("given", [True, False])
 def test_a_constant_picture_stays_constant(given: bool) -> None:
     image, mask = torch.full((3, 96, 96), 0.25), square(96, 96, 40, 30, 20)
     prediction, _ = smooth_prediction(image, mask, 2)

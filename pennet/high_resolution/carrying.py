@@ -23,8 +23,6 @@ LAST_ROUNDS = (2, 3)
 """The same at the photo's own size and at half of it. There sources are carried and spread, and no far ones tried."""
 RANDOM = 6
 """Random sources that each pixel tries in a round, in ever smaller neighbourhoods of its own."""
-NAMED_COUNTS = 0.3
-"""What the difference of a source counts that the network named: it has seen more than a patch."""
 MAX_COMPARED = 2 * 10**7
 """Pairs of patches of which all are compared: at scales with more, sources spread from neighbour to neighbour."""
 
@@ -71,8 +69,7 @@ def carry_up(image: Tensor, mask: Tensor, prediction: Tensor, sources: Tensor | 
         enlarged = F.interpolate(small[None, :3], scale_factor=factor, mode="bilinear")[0]
         return torch.where(mask > 0, enlarged, image)
     if sources is not None:
-        scale = Scale(small, hole)
-        found = _offered(scale, found, sources)
+        scale, found = _better(scale, found, small, hole, sources)
     for left, (values, cells) in reversed(list(enumerate(pyramid))):
         channels = 3 if left == 0 else len(values)  # at the photo's own size roughness can be seen in the pixels
         coarse, scale = scale, Scale(values[:channels], cells)
@@ -123,22 +120,25 @@ def _all_compared(scale: Scale) -> Tensor:
     return places
 
 
-def _offered(asked: Scale, found: Tensor, named: Tensor) -> Tensor:
-    """What was found from the coarser scales, or what the network named, unless that is much less alike.
+def _better(scale: Scale, found: Tensor, small: Tensor, hole: Tensor, named: Tensor) -> tuple[Scale, Tensor]:
+    """What was found from the coarser scales, or what the network named, if that fits better.
+
+    Fitting is to be alike in colour to the filled picture, and as rough as what surrounds the hole.
 
     Args:
-        asked: the network's scale, its prediction in the hole; is filled.
-        found: (N,), of every place.
+        scale, found: the network's scale, filled, and its sources.
+        small: (C, h, w), with the network's prediction in the hole, and the guess of how rough it is.
+        hole: (1, h, w), bool.
         named: (2, h, w), the network's sources.
-
-    Returns:
-        (N,).
     """
-    line, column = asked.line_and_column(asked.queries)
-    sources = found.clone()
-    sources[asked.queries] = asked.best(found, [asked.allowed(*named.long()[:, line, column])], NAMED_COUNTS)
-    asked.fill(sources)
-    return _improved(asked, sources, ROUNDS, searches=False)
+    own, places = Scale(small, hole), found.clone()  # known pixels beside the hole have no source of the network's
+    line, column = own.line_and_column(own.queries)
+    known = own.allowed(*named.long()[:, line, column])
+    places[own.queries] = torch.where(known >= 0, known, places[own.queries])
+    own.fill(places)
+    places = _improved(own, places, ROUNDS, searches=False)
+    ways = [(scale, found), (own, places)]
+    return min(ways, key=lambda way: way[0].mean_difference(way[1], torch.cat([way[0].picture[:3], small[3:]])))
 
 
 def _improved(scale: Scale, sources: Tensor, rounds: int, searches: bool = True) -> Tensor:

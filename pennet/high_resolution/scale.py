@@ -80,13 +80,12 @@ class Scale:
             found.append(keys[scores.argmin(dim=1)])
         return torch.cat(found)
 
-    def best(self, sources: Tensor, candidates: Sequence[Tensor], counts: float = 1.0) -> Tensor:
+    def best(self, sources: Tensor, candidates: Sequence[Tensor]) -> Tensor:
         """The best of the sources that each pixel has and of others.
 
         Args:
             sources: (N,), of every place; a query's may be copied.
             candidates: (n,) each, of the queries; -1 for none.
-            counts: what a candidate's difference counts beside that of the source that a pixel has.
 
         Returns:
             (n,), of the queries.
@@ -110,7 +109,6 @@ class Scale:
                     difference = self._difference(patch, weight, place, around, new)
                 else:
                     difference = self._difference(patch[rows], weight[rows], place[rows], around[rows], new)
-                difference = counts * difference
                 better = difference < lowest[rows]
                 lowest[rows[better]], chosen[rows[better]] = difference[better], new[better]
             found.append(chosen)
