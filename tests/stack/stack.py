@@ -18,6 +18,7 @@ import psutil
 
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import processes_of_run
+from tests.pipelines.test_process import is_alive
 from tests.project import environment, run
 
 DEAD_PROXY = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
@@ -81,19 +82,35 @@ class Stack:
             raise
 
     def cut_power(self) -> None:
-        """Kills all that it started at once: servers, worker, flow runs, trainings, and the guards of each."""
+        """Kills all that it started at once: servers, worker, flow runs, trainings, and the guards of each.
+
+        Returns when they are gone: a process that was killed still has to be torn down, which takes as long as it takes.
+        """
         assert self.process is not None
-        everything = [psutil.Process(self.process.pid)]
-        everything += everything[0].children(recursive=True)
-        for active in self.api.flow_runs("PENDING", "RUNNING", "CANCELLING"):
-            everything += processes_of_run(active["id"])
-        for process in everything:
-            with contextlib.suppress(psutil.Error):
-                process.suspend()  # so that nobody sees the others die
-        for process in everything:
+        active = [found["id"] for found in self.api.flow_runs("PENDING", "RUNNING", "CANCELLING")]
+        stopped: set[psutil.Process] = set()
+        while new := self._everything(active) - stopped:  # what was started while the others were being stopped
+            for process in new:
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()  # so that nobody sees the others die
+            stopped |= new
+        for process in stopped:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait(30)
+        deadline = time.monotonic() + 60
+        while alive := [process.pid for process in stopped if is_alive(process.pid)]:
+            assert time.monotonic() < deadline, alive
+            time.sleep(0.05)
+
+    def _everything(self, runs: list[str]) -> set[psutil.Process]:
+        assert self.process is not None
+        stack = psutil.Process(self.process.pid)
+        return {
+            stack,
+            *stack.children(recursive=True),
+            *(process for run_id in runs for process in processes_of_run(run_id)),
+        }
 
     def command(self, name: str, **more: str) -> subprocess.CompletedProcess[str]:
         return run(self.folder, "python", "-m", "pipelines.stack", name, **{**self.variables, **more}, timeout=200)
