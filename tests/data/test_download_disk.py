@@ -22,14 +22,29 @@ from pennet.errors import TransientError, UserError
 from tests.data.downloading import ARCHIVE, CONTENT, CUT, OTHER, REMEDY, SHA256, Place, cut_before, ranges
 from tests.data.server import Answer, Server
 
+TOO_LONG = 10**18
+NO_ROOM = f"{TOO_LONG:,} more bytes are needed, [0-9,]+ are free; make room"
+
 
 def test_disk_without_room_is_noticed_before_a_byte_is_written(server: Server, place: Place) -> None:
-    server.answers[ARCHIVE] = [Answer(length=str(10**18))]
-    with pytest.raises(
-        UserError, match=rf"{place.partial_dir}: {10**18:,} more bytes are needed, [0-9,]+ are free; make room"
-    ):
+    server.answers[ARCHIVE] = [Answer(length=str(TOO_LONG))]
+    with pytest.raises(UserError, match=f"says that it has {TOO_LONG:,} bytes; {place.partial_dir}: {NO_ROOM}"):
         place.fetch(f"{server.url}/{ARCHIVE}")
     assert not list(place.partial_dir.iterdir())
+
+
+def test_disk_without_room_for_what_the_file_is_known_to_be_asks_nobody_else(server: Server, place: Place) -> None:
+    server.answers[ARCHIVE] = [Answer(length=str(TOO_LONG))]
+    with pytest.raises(UserError, match=f"^{place.partial_dir}: {NO_ROOM}"):
+        place.fetch(f"{server.url}/{ARCHIVE}", f"{server.url}/mirror/{ARCHIVE}", size_bytes=TOO_LONG)
+    assert len(server.requests) == 1
+    assert not list(place.partial_dir.iterdir())
+
+
+def test_length_that_is_a_lie_leaves_the_next_address(server: Server, place: Place) -> None:
+    server.answers[ARCHIVE] = [Answer(length=str(TOO_LONG))]
+    place.fetch(f"{server.url}/{ARCHIVE}", f"{server.url}/mirror/{ARCHIVE}")
+    assert place.is_done()
 
 
 PROGRAM = """

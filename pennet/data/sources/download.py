@@ -155,7 +155,7 @@ def _receive(remote: Remote, partial: Partial, url: str, name: str, timeout_seco
             chunks = _of_kind(chunks, remote.kind)
         total = remote.total(origin)
         if total is not None:
-            partial.require_space(total)
+            _require_space(remote, partial, total)
         (partial.go_on if answer.start else partial.restart)(origin)
         with tqdm(total=total, initial=partial.size, unit="B", unit_scale=True, desc=name, delay=1) as progress:
             for chunk in chunks:
@@ -165,6 +165,16 @@ def _receive(remote: Remote, partial: Partial, url: str, name: str, timeout_seco
                     break  # some servers keep the connection open
     if total is not None and partial.size < total:
         raise Passing(cannot(url, f"the connection broke after {partial.size:,} of {total:,} bytes"))
+
+
+def _require_space(remote: Remote, partial: Partial, total: int) -> None:
+    """A length that only this server says may be a lie, which the next address need not share."""
+    try:
+        partial.require_space(total)
+    except UserError as error:
+        if remote.size_bytes is not None:
+            raise
+        raise Failed(f"says that it has {total:,} bytes; {error}") from error
 
 
 def _of_kind(chunks: Iterator[bytes], kind: Kind) -> Iterator[bytes]:
