@@ -114,6 +114,7 @@ def download(page: Page, name: str) -> Path:
 def paint(page: Page, below: float = 0) -> None:
     """A stroke from left to right through the middle of the photo, or below it by a share of the editor's height."""
     canvas = page.locator("#editor canvas").last
+    canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
     box = canvas.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * (0.5 + below)
@@ -194,6 +195,13 @@ def test_a_mask_is_erased_as_what_was_painted(folder: Path, page: Page) -> None:
     assert not changed[78:, 56:72].any()  # where the eraser went
     changed[48:80, 48:80] = False
     assert not changed.any()
+    paint(page, below=-0.25)  # the eraser once more, after a fill
+    fill(page)
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Hole: [34]\.\d % of the photo"), timeout=TIMEOUT)
+    again = (before != np.array(Image.open(download(page, "mean")))).any(axis=2)
+    assert again[60:68, 48:80].all()  # what both strokes left
+    assert not again[:50, 56:72].any()
+    assert not again[78:, 56:72].any()
 
 
 def test_a_clicked_point_says_where_it_was_copied_from(folder: Path, page: Page) -> None:
