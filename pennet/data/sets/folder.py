@@ -34,7 +34,8 @@ def places_of(names: Iterable[str]) -> dict[str, Place]:
     folder's name on top.
 
     Raises:
-        UserError: some pictures lie in folders named after training and test, others beside these: it names the others.
+        UserError: some pictures lie in folders named after training and another split, others beside these: it names the
+            others.
 
     Folders that all pictures share say nothing, and are passed over. If what comes next is named after splits everywhere,
     it is a split, and the pictures in it are no group. Masks beside pictures, NAME_mask.png and NAME.png, are no pictures.
@@ -46,7 +47,7 @@ def places_of(names: Iterable[str]) -> dict[str, Place]:
     shared = _num_shared(list(folders.values()))
     splits = {name: SPLIT_OF_WORD.get(parts[shared].lower()) if parts[shared:] else None for name, parts in folders.items()}
     has_splits = are_splits(splits.values())
-    if not has_splits and {"train", "test"} <= set(splits.values()):
+    if not has_splits and are_splits(set(splits.values()) - {None}):
         strays = [name for name, split in splits.items() if split is None]
         where = "lie outside of the folders that are named after splits"
         raise UserError(f"{len(strays):,} pictures {where}: {a_few(strays)}; move or remove them, or rename the folders")

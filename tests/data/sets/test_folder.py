@@ -94,11 +94,12 @@ def test_folders_named_after_splits_are_splits() -> None:
     }
 
 
+@pytest.mark.parametrize("second", ["test", "val"])
 @pytest.mark.parametrize("other", ["other/c.jpg", "c.jpg"])
-def test_pictures_outside_of_the_splits_are_named(other: str) -> None:
+def test_pictures_outside_of_the_splits_are_named(other: str, second: str) -> None:
     message = f"1 pictures lie outside of the folders that are named after splits: {other}; move or remove them"
     with pytest.raises(UserError, match=message):
-        places_of(["train/a.jpg", "test/b.jpg", other])
+        places_of(["train/a.jpg", f"{second}/b.jpg", other])
 
 
 def test_one_folder_named_after_a_split_is_a_folder() -> None:
