@@ -92,6 +92,25 @@ def test_photos_of_one_file_name_in_two_folders_stay_apart(tmp_path: Path) -> No
             assert (entry.source, entry.group) == (f"day{i}/IMG_0000.PNG", f"day{i}")
 
 
+@pytest.mark.parametrize(
+    ("folders", "tested"), [(("train", "Valid", "test"), {"test"}), (("set/training", "set/val"), {"set/val"})]
+)
+def test_folders_named_after_splits_divide_the_photos(tmp_path: Path, folders: tuple[str, ...], tested: set[str]) -> None:
+    sources = [f"{folder}/{i}.png" for folder in folders for i in range(3)]
+    for number, source in enumerate(sources):
+        path = tmp_path / "photos" / source
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    assert pack(tmp_path / "photos", tmp_path / "mine.zip", 0.2)[:2] == (len(sources) - 3, 3)
+    with open_archive(tmp_path / "mine.zip") as archive:
+        entries = read_manifest(archive)
+    assert {entry.source.rpartition("/")[0] for entry in entries if entry.split == "test"} == tested
+    assert len({entry.group for entry in entries}) == len(entries)  # else one group would be all of the validation
+    shutil.copy(path, tmp_path / "photos" / folders[0] / "../stray.png")
+    with pytest.raises(UserError, match=r"photos: 1 pictures lie outside of the folders .* splits: (set/)?stray\.png"):
+        pack(tmp_path / "photos", tmp_path / "mine.zip", 0.2)
+
+
 def test_names_that_would_be_too_long_for_a_file_are_cut_and_stay_apart(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for i in range(8):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pennet.atomic import replacing
 from pennet.data.pictures.picture_files import SUFFIXES, read_rgb
+from pennet.data.sets.folder import places_of
 from pennet.data.sources.archives import name_refusal
 from pennet.data.sources.manifest import COLUMNS, MANIFEST
 from pennet.data.sources.search import look_through, shown
@@ -35,7 +36,8 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
     """Writes an archive that the download stage takes.
 
     A photo goes to the test split by its own checksum, so adding photos later moves no other one across; photos in one
-    subfolder are taken for a group (the same scene, say) and stay together.
+    subfolder are taken for a group (the same scene, say) and stay together. Folders that are named after splits divide the
+    photos instead, as in data set `folder`; validation is taken from training later, so its photos are training ones here.
 
     Args:
         photos: a folder of pictures, searched with its subfolders.
@@ -43,9 +45,9 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
         test_ratio: share of the groups that is kept for the test, in (0, 1).
 
     Raises:
-        UserError: no place for the archive, no photos, an empty split, or photos that cannot be used, all of them named:
-            unreadable ones, those of one name but for the suffix, and those whose names no data set takes
-            (`name_refusal`).
+        UserError: no place for the archive, no photos, an empty split, photos beside the folders of splits, or photos that
+            cannot be used, all of them named: unreadable ones, those of one name but for the suffix, and those whose names
+            no data set takes (`name_refusal`).
     """
     if not 0 < test_ratio < 1:
         raise UserError(f"test ratio {test_ratio}: must be between 0 and 1")
@@ -59,6 +61,7 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
     problems = [f"{shown(path)}: {refusal}" for path, refusal in refusals.items() if refusal]
     pictures = [path for path, refusal in refusals.items() if not refusal]
     problems += _name_clashes(photos, pictures)
+    of_folders = _of_folders(photos, pictures)
     text, counts = io.StringIO(), {"train": 0, "test": 0}
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -74,9 +77,7 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
                 checksum = hashlib.sha256(content).hexdigest()
                 source = path.relative_to(photos)
                 file = f"images/{_name(source)}{path.suffix}"
-                group = source.parent.as_posix() if source.parent != Path() else checksum
-                place = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 16**8
-                split = "test" if place < test_ratio else "train"
+                group, split = of_folders.get(source) or _hashed(source, checksum, test_ratio)
                 counts[split] += 1
                 writer.writerow([file, group, split, source.as_posix(), checksum])
                 if not problems:
@@ -94,6 +95,27 @@ def pack(photos: Path, archive: Path, test_ratio: float) -> Packed:
         with temporary.open("rb") as file_of_zip:
             sha256 = hashlib.file_digest(file_of_zip, "sha256").hexdigest()
     return Packed(counts["train"], counts["test"], sha256, found.left_out())
+
+
+def _of_folders(photos: Path, pictures: list[Path]) -> dict[Path, tuple[str, str]]:
+    """Group and split of each photo, where the folders are named after splits; nothing where they are not."""
+    try:
+        places = places_of(path.relative_to(photos).as_posix() for path in pictures)
+    except UserError as error:
+        raise UserError(f"{photos}: {error}") from error
+    tests = "test" if any(place.split == "test" for place in places.values()) else "val"
+    return {
+        Path(name): (place.group, "test" if place.split == tests else "train")
+        for name, place in places.items()
+        if place.split
+    }
+
+
+def _hashed(source: Path, checksum: str, test_ratio: float) -> tuple[str, str]:
+    """Group and split of a photo, whatever others there are."""
+    group = source.parent.as_posix() if source.parent != Path() else checksum
+    place = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 16**8
+    return group, "test" if place < test_ratio else "train"
 
 
 def _name(source: Path) -> str:
