@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import http.server
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,20 @@ def test_what_was_downloaded_is_verified(tmp_path: Path, asked: list[str]) -> No
     train, val, test = (int(part.split()[0]) for part in result.stdout.splitlines()[-1].split(", "))
     assert (train + val, test) == (209, 72)
     assert val > 0
+
+
+@pytest.mark.parametrize("name", ["terrain", "served"])
+def test_the_command_that_comes_next_works_as_it_is_printed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    """Terrain's archive stays where it comes with the project; a path may hold a space."""
+    monkeypatch.chdir(ROOT)
+    result = data("download", name, "--to", str(tmp_path / "my data"), "--accept-licence")
+    *_, line = result.stdout.splitlines()
+    _, pennet, _, *arguments = shlex.split(line)
+    assert pennet == "pennet"
+    assert arguments[:2] == ["verify", name] and len(arguments) == 3
+    assert Path(arguments[2]).read_bytes() == (ROOT / ARCHIVE).read_bytes()
 
 
 def test_nothing_is_asked_for_before_the_licence_is_accepted(tmp_path: Path, asked: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,7 +13,7 @@ import typer
 from pennet.errors import UserError
 
 if TYPE_CHECKING:
-    from pennet.data.sets.spec import DataSet, Source
+    from pennet.data.sets.spec import Source
 
 SHOWN = 10
 SHEET_COLUMNS = 8
@@ -80,10 +81,14 @@ def download(
             raise UserError(f"{name}: there is nothing to download; give what you have: pennet data verify {name} PATH")
         own = [repository] if repository else []
         lists: Lists = "seeded" if no_lists else "paper"
-        obtain(data_set, folder, own=own, revision=revision or "", accepted=accept_licence, lists=lists, say=typer.echo)
+        obtained = obtain(
+            data_set, folder, own=own, revision=revision or "", accepted=accept_licence, lists=lists, say=typer.echo
+        )
     except (UserError, OSError) as error:
         _fail(error)
-    typer.echo(f"next: pennet data verify {name} {' '.join(_to_verify(data_set, folder, no_lists))}")
+    paths = [archive.path for archive in obtained.archives]
+    listed = ["--lists", obtained.lists.path] if obtained.lists else []
+    typer.echo(f"next: {shlex.join(['pennet', 'data', 'verify', name, *paths, *listed])}")
 
 
 @app.command()
@@ -239,14 +244,6 @@ def _undecodable(source: Source, name: str) -> list[str]:
         except UserError as error:
             bad.append(str(error))
     return bad
-
-
-def _to_verify(data_set: DataSet, folder: Path, no_lists: bool) -> list[str]:
-    """The arguments that `verify` takes after the name."""
-    from pennet.data.sources.obtain import LISTS
-
-    files = [str(folder / archive.file) for archive in data_set.archives] or [str(folder)]
-    return [*files, *(["--lists", str(folder / LISTS)] if data_set.paper and not no_lists else [])]
 
 
 def _first(items: tuple[str, ...]) -> str:
