@@ -192,3 +192,13 @@ def test_a_packed_archive_keeps_its_own_splits(photos: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(app, ["data", "init", "mine", str(tmp_path / "mine.zip")])
     assert result.exit_code == 0, result.output
     assert YAML(typ="safe").load(result.stdout)["sources"]["mine"]["data_set"] == "packed"
+
+
+@pytest.mark.parametrize("manifest", [b"filename,label\n0.png,cat\n", b"", b"\xff\xfe"])
+def test_somebodys_own_manifest_makes_no_packed_archive(tmp_path: Path, manifest: bytes) -> None:
+    for number in range(12):
+        save(tmp_path / f"{number}.png", 64, 64)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()} | {"manifest.csv": manifest}
+    result = init("mine", write_zip(tmp_path / "mine.zip", files))
+    assert YAML(typ="safe").load(result.stdout)["sources"]["mine"]["data_set"] == "folder"
+    assert "left out: 1 of other types (1 .csv): manifest.csv" in result.stderr

@@ -21,7 +21,7 @@ from pennet.data.sets.spec import Place, Source, is_picture
 from pennet.data.sets.splits import assign
 from pennet.data.sources import archives
 from pennet.data.sources.archive_entries import NO_FILE
-from pennet.data.sources.manifest import MANIFEST
+from pennet.data.sources.manifest import COLUMNS, MANIFEST
 from pennet.data.sources.search import Found, is_utf_8, look_through, masks_beside, shown
 from pennet.errors import UserError
 
@@ -97,8 +97,15 @@ def survey(path: Path) -> Survey:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether an archive has a manifest, as `pennet pack` writes one: then the splits are its own."""
-    return path.is_file() and any(member.name == MANIFEST for member in archives.members(path, MANIFEST.__eq__))
+    """Whether an archive has a manifest, as `pennet pack` writes one: then the splits are its own.
+
+    Others call their lists `manifest.csv`, too, with columns of their own.
+    """
+    if not path.is_file():
+        return False
+    _, content = next(archives.stream(path, MANIFEST.__eq__), (None, b""))
+    columns = content.decode("utf-8-sig", "replace").partition("\n")[0].split(",")
+    return set(COLUMNS) <= {column.strip('" \r') for column in columns}
 
 
 def describe(found: Survey, entry: Entry) -> Iterator[str]:
