@@ -65,6 +65,13 @@ def test_added_lines_change_nothing_else(tmp_path: Path, text: str) -> None:
         MINE.added_to(path)
 
 
+@pytest.mark.parametrize("listed", ["[a, mine]", "['mine', a]", "\n  - a\n  - mine", '\n- "mine"  # soon\n- a'])
+def test_a_name_that_is_listed_already_is_listed_once(tmp_path: Path, listed: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"datasets: {listed}\nsources:\n  a: {{}}\n")
+    assert sorted(parsed(MINE.added_to(path))["datasets"]) == ["a", "mine"]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -73,6 +80,7 @@ def test_added_lines_change_nothing_else(tmp_path: Path, text: str) -> None:
         ("datasets: a\nsources:\n  a: {}\n", "`datasets` in line 1 is no list"),
         ("datasets: [a]\nsources:\n  'mine': {}\n", "sources: has an entry 'mine' already"),
         ("datasets: [a]\nsources:\n  a: {}\noverrides:\n  mine: {}\n", "overrides: has an entry 'mine' already"),
+        ("datasets: [a]\nsources:\n  a: {}\n'overrides':\n  a: {}\n", "`overrides` in line 4 is not laid out"),
         ("datasets: [\xe9]\n", "not UTF-8"),
     ],
 )

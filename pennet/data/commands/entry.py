@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,11 +71,17 @@ class Entry:
         try:
             text = path.read_bytes().decode("utf-8")
             lines, ending = text.splitlines(), "\r\n" if "\r\n" in text else "\n"
-            _append_below(lines, "sources", self.name, self._source())
             if not _places(lines, "overrides"):
                 lines += ["", "overrides:"]
-            _append_below(lines, "overrides", self.name, self._overrides())
-            _append_to_list(lines, "datasets", self.name)
+            edits: list[Callable[[list[str]], None]] = [
+                lambda to: _append_below(to, "sources", self.name, self._source()),
+                lambda to: _append_below(to, "overrides", self.name, self._overrides()),
+                lambda to: _append_to_list(to, "datasets", self.name),
+            ]
+            for edit in edits:  # on a copy, so that a message counts the lines of the file
+                edit(list(lines))
+            for edit in edits:
+                edit(lines)
         except (FileNotFoundError, IsADirectoryError) as error:
             remedy = "name the params.yaml of a project, or leave out --write to see the lines"
             raise UserError(f"{path}: no such file; {remedy}") from error
@@ -108,7 +115,7 @@ def _indented(text: str, spaces: int) -> str:
 
 
 def _places(lines: list[str], key: str) -> list[int]:
-    return [place for place, line in enumerate(lines) if re.match(rf"{key}\s*:", line)]
+    return [place for place, line in enumerate(lines) if re.match(rf"""(['"]?){key}\1\s*:""", line)]
 
 
 def _place(lines: list[str], key: str) -> int:
@@ -134,17 +141,19 @@ def _append_below(lines: list[str], key: str, name: str, added: str) -> None:
 
 
 def _append_to_list(lines: list[str], key: str, name: str) -> None:
-    """Behind the last item of a list, in brackets or a line each."""
+    """Behind the last item of a list, in brackets or a line each; an item that is there already stays alone."""
     place = _place(lines, key)
     if match := re.fullmatch(rf"({key}\s*:\s*\[)\s*([^\[\]#]*?)\s*,?\s*(\](?:\s*#.*)?)\s*", lines[place]):
-        items = [*filter(None, re.split(r"\s*,\s*", match[2])), name]
-        lines[place] = f"{match[1]}{', '.join(dict.fromkeys(items))}{match[3]}"
+        items = [*filter(None, re.split(r"\s*,\s*", match[2]))]
+        items += [] if name in [item.strip("'\"") for item in items] else [name]
+        lines[place] = f"{match[1]}{', '.join(items)}{match[3]}"
         return
     end = _end(lines, place)
     items = [line for line in lines[place + 1 : end] if re.match(r"\s*- ", line)]
     if not items:
         raise UserError(f"`{key}` in line {place + 1} is no list in brackets or in lines below it; add the lines by hand")
-    lines.insert(end, f"{items[-1].partition('-')[0]}- {name}")
+    if not any(re.match(rf"""\s*- +(['"]?){name}\1\s*(#|$)""", item) for item in items):
+        lines.insert(end, f"{items[-1].partition('-')[0]}- {name}")
 
 
 def _end(lines: list[str], place: int) -> int:
