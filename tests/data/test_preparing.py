@@ -137,6 +137,14 @@ def test_rejected_pictures_are_listed_and_stop_nothing_up_to_the_ratio(tmp_path:
     assert not (tmp_path / "partial").exists()
 
 
+def test_the_share_that_is_allowed_is_allowed_whatever_it_is_as_a_binary_number(tmp_path: Path) -> None:
+    files = {f"train/{n}": encoded(photo(n)) for n in range(21)} | {f"train/bad {n}": b"" for n in range(29)}
+    assert 0.58 * 50 < 29
+    assert len(rows(prepared(files, tmp_path, max_rejected_ratio=0.58) / "rejected.csv")) == 29
+    with pytest.raises(UserError, match=r"29 of 50 pictures cannot be used, more than max_rejected_ratio 0\.57"):
+        prepared(files, tmp_path, max_rejected_ratio=0.57)
+
+
 def test_a_split_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing is left of the test split"):
         prepared({"train/a": encoded(photo(0)), "test/b": b""}, tmp_path, max_rejected_ratio=0.9)

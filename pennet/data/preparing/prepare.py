@@ -167,7 +167,7 @@ def _outcome(item: Item, size_px: int, resample: Resample) -> Stored | str:
 
 def _check_rejected(problems: Sequence[tuple[str, str]], num_pictures: int, max_ratio: float, listed_in: Path) -> None:
     """Raises UserError where too many pictures cannot be used; all of them are then listed in a file."""
-    if len(problems) <= max_ratio * num_pictures:
+    if not problems or len(problems) / num_pictures <= max_ratio:  # 29 / 50 is 0.58, but 0.58 * 50 is less than 29
         return
     _write_csv(listed_in, ("key", "reason"), problems)
     shown = "".join(f"\n  - {key}: {reason}" for key, reason in problems[:_SHOWN])
