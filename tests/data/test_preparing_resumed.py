@@ -5,16 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pennet.data.preparing import parts
 from pennet.data.preparing import prepare as preparing
+from pennet.data.preparing.prepare import prepare
 from pennet.data.preparing.storing import Stored, store
+from pennet.data.sets.folder import FOLDER
 from pennet.errors import UserError
 from pennet.in_order import processes
-from tests.data.pictures import checksums, encoded, photo, prepared
+from tests.data.pictures import SETTINGS, checksums, encoded, photo, prepared, source_of, split_of
 from tests.data.preparing_process import FILES, PART_PICTURES
 from tests.project import ROOT
 
@@ -86,6 +89,16 @@ def test_a_source_that_has_changed_is_prepared_anew(
     folder = prepared(repaired, tmp_path)
     assert keys == list(repaired)
     assert checksums(folder) == checksums(prepared(repaired, tmp_path / "at once"))
+
+
+def test_groups_that_have_changed_are_the_new_ones(tmp_path: Path, stopped: dict[str, bytes]) -> None:
+    """A picture that was added or removed elsewhere can make groups of all folders, or of none."""
+    source = source_of(stopped)
+    grouped = replace(source, places={name: replace(place, group="all") for name, place in source.places.items()})
+    settings = SETTINGS | {"max_rejected_ratio": 0.5}
+    for partial in ("partial", "another"):
+        prepare(FOLDER, grouped, split_of(stopped), tmp_path / partial / "out", **settings, partial_dir=tmp_path / partial)
+    assert checksums(tmp_path / "partial/out") == checksums(tmp_path / "another/out")
 
 
 @pytest.mark.parametrize("change", [{"size_px": 16}, {"resize_filter": "box"}])

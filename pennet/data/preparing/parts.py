@@ -84,9 +84,9 @@ class Parts:
 
         skipped = 0
         for part in range(self._num_parts):
-            table = parquet.read_table(self._path(part, "parquet"), columns=["key", "source_sha256"])
+            table = parquet.read_table(self._path(part, "parquet"), columns=["key", "group", "source_sha256"])
             known = zip(*(column.to_pylist() for column in table.columns), strict=True)
-            now = ((item.key, hashlib.sha256(item.content).digest()) for item in islice(items, len(table)))
+            now = ((item.key, item.group, hashlib.sha256(item.content).digest()) for item in islice(items, len(table)))
             if list(known) != list(now):
                 logger.warning("%s: the source has changed since; preparing all of it again", self._folder)
                 self._clear()
