@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,11 @@ def pack(
     from pennet.data.commands.pack import pack as pack_folder
 
     try:
+        entry = Entry(data_set_name(archive.stem), "packed", archive.as_posix())  # refused before anything is written
         packed = pack_folder(photos, archive, test_ratio)
     except (UserError, OSError) as error:
         fail(error)
     if packed.left_out:
         typer.echo(f"left out: {packed.left_out}", err=True)
     typer.echo(f"{archive}: {packed.num_train} training and {packed.num_test} test photos. Add to params.yaml:")
-    typer.echo(Entry(data_set_name(archive.stem), "packed", archive.as_posix(), packed.sha256).text(), nl=False)
+    typer.echo(replace(entry, sha256=packed.sha256).text(), nl=False)

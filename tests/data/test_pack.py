@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from pennet.cli import app
 from pennet.data.commands.pack import pack
 from pennet.data.pictures.picture_files import read_rgb
 from pennet.data.sources.manifest import open_archive, read_manifest
@@ -197,3 +199,12 @@ def test_pack_says_which_of_folder_and_file_it_wants(tmp_path: Path) -> None:
         pack(photos, photos, 0.4)
     with pytest.raises(UserError, match=r"photo1\.png: is a file; give the folder that it lies in"):
         pack(photos / "photo1.png", tmp_path / "mine.zip", 0.4)
+
+
+@pytest.mark.parametrize("name", ["a\tb.zip", "caf\udce9.zip"])
+def test_an_archive_that_params_yaml_cannot_name_is_not_written(tmp_path: Path, name: str) -> None:
+    photos = make_photos(tmp_path / "photos")
+    result = CliRunner().invoke(app, ["pack", str(photos), str(tmp_path / name)])
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "has characters in its path that cannot be written; rename it" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
