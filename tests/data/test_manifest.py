@@ -57,6 +57,17 @@ def test_manifest_may_not_be_missing_or_lack_a_column(tmp_path: Path) -> None:
         read(archive(tmp_path, "file,split,source\nimages/a.png,train,s\n"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp437"])
+def test_names_are_read_that_a_tool_wrote_without_zips_mark_for_utf_8(tmp_path: Path, encoding: str) -> None:
+    """As Info-ZIP and macOS do; and those of Windows, in the encoding that zip has had before."""
+    name = "images/é.png".encode(encoding)
+    plain = b"x" * len(name)  # which gets no mark
+    path = archive(tmp_path, HEADER + "images/é.png,g,train,s,1\n", (plain.decode(),))
+    path.write_bytes(path.read_bytes().replace(plain, name))
+    with open_archive(path) as opened:
+        assert [read_member(opened, entry.file) for entry in read_manifest(opened)] == [b"picture"]
+
+
 @pytest.mark.parametrize("keep", [0, 10, 0.5])
 def test_a_truncated_archive_is_named(tmp_path: Path, keep: float) -> None:
     path = archive(tmp_path, HEADER + "images/a.png,g,train,s,1\n")

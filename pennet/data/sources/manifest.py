@@ -47,7 +47,10 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give an archive that `pennet pack` has made, or use data_set: folder")
     try:
-        return zipfile.ZipFile(path)
+        try:
+            return zipfile.ZipFile(path, metadata_encoding="utf-8")  # many tools write it without zip's mark for it
+        except UnicodeDecodeError:
+            return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise UserError(f"archive {path}: no such file; run the download stage") from error
     except zipfile.BadZipFile as error:
