@@ -1,5 +1,7 @@
+import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -81,6 +83,15 @@ def test_a_single_picture_is_said_to_be_one(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     with pytest.raises(UserError, match=r"a\.png: is a single picture \(PNG\); give an archive that `pennet pack` has made"):
         open_archive(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_is_said_to_be_one_and_not_to_be_removed(tmp_path: Path, mode: Literal["w", "w:gz"]) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with tarfile.open(tmp_path / "photos.tar", mode) as target:
+        target.add(tmp_path / "a.png", "a.png")
+    with pytest.raises(UserError, match=r"photos\.tar: is a tar or a compressed file; give a zip .* data_set: folder"):
+        open_archive(tmp_path / "photos.tar")
 
 
 def spoil(path: Path, at: int, central_at: int, value: int) -> Path:

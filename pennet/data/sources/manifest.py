@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pennet.data.sources.formats import HEAD_BYTES, picture_kind
+from pennet.data.sources.formats import HEAD_BYTES, compression, is_tar, picture_kind
 from pennet.errors import UserError
 
 MANIFEST = "manifest.csv"
@@ -55,9 +55,12 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise UserError(f"archive {path}: no such file; run the download stage") from error
     except zipfile.BadZipFile as error:
         with path.open("rb") as file:
-            kind = picture_kind(file.read(HEAD_BYTES))
-        if kind:
+            head = file.read(HEAD_BYTES)
+        if kind := picture_kind(head):
             raise UserError(f"{path}: is a single picture ({kind}); give an archive that `pennet pack` has made") from error
+        if is_tar(head) or compression(head):
+            zipped = "give a zip archive, as `pennet pack` makes one, or use data_set: folder"
+            raise UserError(f"{path}: is a tar or a compressed file; {zipped}") from error
         raise UserError(f"archive {path}: corrupt or truncated ({error}); remove it and download it again") from error
     except OSError as error:
         if error.errno == errno.EINVAL:  # an offset that cannot be
