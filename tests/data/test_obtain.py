@@ -228,6 +228,23 @@ def test_lists_of_another_content_are_not_taken(here: Place, tmp_path: Path, pac
     assert not (here.folder / LISTS).exists()
 
 
+def test_a_file_that_was_brought_and_is_another_is_said_to_be_there(here: Place, packed: Path) -> None:
+    """Else who has put it there, as asked, is asked for it again without a word of it."""
+    with running(b"") as server:
+        data_set = listed(server, packed, None)
+        for name in (LISTS, "a.zip"):
+            write_folder(here.folder, {name: b"another"})
+        with pytest.raises(UserError, match="put a copy at"):
+            here.bring(data_set, lists="paper")
+        remote = dataclasses.replace(data_set.archives[0].remote, urls=(f"{server.url}/lists.zip",))
+        data_set = dataclasses.replace(data_set, archives=(dataclasses.replace(data_set.archives[0], remote=remote),))
+        with pytest.raises(UserError, match="bring the file to"):
+            here.bring(data_set, lists="seeded")
+    for name in (LISTS, "a.zip"):
+        told = f"{here.folder / name} is there, but is not taken: its sha256 is {sha256_of(b'another')}, expected "
+        assert [line for line in here.said if line.startswith(told)]
+
+
 def test_an_archive_that_is_missing_or_has_changed_is_named(here: Place, packed: Path) -> None:
     obtained = here.bring(FOLDER, str(packed))
     check_unchanged(obtained, "again")

@@ -88,7 +88,7 @@ def obtain(
 def _bring_lists(name: str, paper: PaperLists, lists: Lists, folder: Path, say: Callable[[str], object]) -> str:
     """Why the lists are not here; empty if they are."""
     try:
-        if not _has(folder / LISTS, paper.remote):
+        if not _has(folder / LISTS, paper.remote, say):
             fetch_lists(paper, folder / LISTS, folder / PARTIAL)
     except UserError as error:
         if lists == "paper":
@@ -113,7 +113,7 @@ def _bring_archives(
                 f"{data_set.name}: two addresses would both become {twice[0]}; get one of them, and name its path"
             )
         expected = [*sha256, *("" for _ in own[len(sha256) :])]
-        return [_own(source, checksum, folder) for source, checksum in zip(own, expected, strict=True)]
+        return [_own(source, checksum, folder, say) for source, checksum in zip(own, expected, strict=True)]
     if not data_set.archives:
         raise UserError(f"{data_set.name}: there is nothing to download; give what you have, your own archives or folders")
     return [_published(archive, folder, say) for archive in data_set.archives]
@@ -152,12 +152,12 @@ def has_changed(arrived: Arrived, since: float = 0.0) -> bool:
     return _arrived(path) != arrived
 
 
-def _own(source: str, sha256: str, folder: Path) -> Arrived:
+def _own(source: str, sha256: str, folder: Path, say: Callable[[str], object]) -> Arrived:
     if _is_url(source):
         path = folder / _file_of(source)
         on_drive = file_id(source)
         remote = Remote((file_address(on_drive) if on_drive else source,), sha256 or None, kind="archive")
-        if not (sha256 and _has(path, remote)):
+        if not (sha256 and _has(path, remote, say)):
             fetch_remote(remote, path, folder / PARTIAL, "correct its address, or get the file and name its path")
     else:
         path = Path(source)
@@ -185,8 +185,8 @@ def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> 
     if (
         remote.checksums and not urlsplit(remote.urls[0]).scheme and Path(remote.urls[0]).exists()
     ):  # it comes with the project
-        return _own(remote.urls[0], remote.sha256 or "", folder)
-    if _has(path, remote):
+        return _own(remote.urls[0], remote.sha256 or "", folder, say)
+    if _has(path, remote, say):
         whole = "and whole" if remote.checksums else "with no published checksum to tell if it is whole"
         say(f"{path} is there, {whole}")
     elif not urlsplit(remote.urls[0]).scheme and not Path(remote.urls[0]).exists():
@@ -200,13 +200,16 @@ def _published(archive: Archive, folder: Path, say: Callable[[str], object]) -> 
     return _arrived(path)
 
 
-def _has(path: Path, remote: Remote) -> bool:
-    """Whether a file is there, and is the one that was published, where that can be told."""
+def _has(path: Path, remote: Remote, say: Callable[[str], object]) -> bool:
+    """Whether a file is there, and is the one that was published, where that can be told; says of another one that it is."""
     if not path.is_file() or not remote.checksums:
         return path.is_file()
     algorithm, expected = next(iter(remote.checksums.items()))
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == expected
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    if found != expected:
+        say(f"{path} is there, but is not taken: its {algorithm} is {found}, expected {expected}")
+    return found == expected
 
 
 def _arrived(path: Path) -> Arrived:
