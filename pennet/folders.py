@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,8 @@ def _by_picture(folder: Path, masks: dict[str, Path], names: set[str]) -> dict[s
 
 
 def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
+    name = path.relative_to(folder).with_suffix("").as_posix()
+    return unicodedata.normalize("NFC", name)  # macOS writes the same name in other code points
 
 
 def _check_names(real: Path, expected: set[str], folder: Path, found: set[str]) -> None:

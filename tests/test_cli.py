@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from pennet.cli import app
 from pennet.config import NAME_PATTERN, SourceConfig, config_from_mapping
 from pennet.data.pictures.picture_files import read_mask
+from pennet.folders import pair_folders
 from pennet.masks import KINDS, mask_function
 from pennet.metrics import pixel
 from pennet.metrics.report import read_report
@@ -293,6 +295,15 @@ def test_mask_of_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "No such command 'square'" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_matches_a_name_that_macos_spells_otherwise(tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "été/é.png") for form in ("NFC", "NFD")]
+    for folder, name in zip(("real", "fake"), names, strict=True):
+        (tmp_path / folder / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / name)
+    assert names[0] != names[1]
+    assert pair_folders(tmp_path / "real", tmp_path / "fake", None).names == ["été/é"]
 
 
 @pytest.mark.parametrize("beside", [True, False])
