@@ -1,7 +1,9 @@
 """`pennet data init`: what it says of people's folders."""
 
+import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from typer.testing import CliRunner, Result
 from pennet.cli import app
 from pennet.data.commands.pack import pack
 from pennet.data.commands.survey import survey
+from pennet.data.sets.folder import FOLDER
 from pennet.errors import UserError
 from tests.data.sets.stand_ins import write_tar, write_zip
 
@@ -110,6 +113,23 @@ def test_pipes_are_named_and_never_opened(photos: Path) -> None:
     assert len(found.places) == 20
     assert found.problems == [f"{photos / 'pipe.jpg'}: is a device or a pipe, no file; pack the set without it"]
     assert "2 pipes or devices: " in found.left_out
+
+
+def test_a_folder_that_stops_the_stages_is_to_be_mended(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `lost+found` does, at the top of a disk that was mounted."""
+    iterdir = Path.iterdir
+
+    def refuse(self: Path) -> Iterator[Path]:  # as without the right to read it, which root always has
+        if self.name == "jour 1 é":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return iterdir(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert survey(photos).problems == [
+        f"{photos / 'jour 1 é'}: may not be read, which stops the stages; make it readable, or give a folder without it"
+    ]
+    with pytest.raises(PermissionError, match="jour 1 é"):
+        FOLDER.read([photos])
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])

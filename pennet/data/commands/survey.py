@@ -74,6 +74,8 @@ def survey(path: Path) -> Survey:
     files = _of_folder(path, found) if path.is_dir() else _of_archive(path, found)
     problems = [f"{shown(path / name)}: is a link, which is not followed; put {what}" for name, what in _links(path, found)]
     problems += [f"{shown(name)}: {NO_FILE}" for name in found.devices if is_picture(name.name)]
+    closed = "may not be read, which stops the stages; make it readable, or give a folder without it"
+    problems += [f"{shown(name)}: {closed}" for name in found.closed]
     names, sides, sizes = list[str](), dict[str, tuple[int, int]](), dict[str, int]()
     for name, file, num_bytes in files:
         if refusal := archives.name_refusal(name):
