@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.pipelines.test_process import still_alive
 from tests.prepared import write_prepared
 from tests.project import change_params, environment, make_project, run
 
@@ -58,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             members["1"].kill()
             status = stage.wait(timeout=60)
             seconds = time.monotonic() - killed_at
-            left = [child.pid for child in members.values() if child.is_running()]
+            left = still_alive(child.pid for child in members.values())
         finally:
             stage.kill()
     output = (folder / "output").read_text()

@@ -17,7 +17,7 @@ from pipelines.running import waiting
 from pipelines.running.command import StageError, reproduce
 from pipelines.running.jobs import has_failed, run_all
 from pipelines.running.waiting import RunEnded, ended, wait_while
-from tests.pipelines.test_process import is_alive
+from tests.pipelines.test_process import still_alive
 from tests.pipelines.toy import make_toy, write_dag
 from tests.project import environment, run
 
@@ -131,7 +131,7 @@ def test_a_stage_that_is_ended_leaves_no_process_and_a_folder_that_works(toy: Pa
             ended.set()
             with pytest.raises(RunEnded, match="train@toy-net: the run was ended"):
                 stage.result(60)
-    assert not is_alive(int((toy / "began").read_text()))
+    assert not still_alive([int((toy / "began").read_text())])
     (toy / "go").touch()
     again = run(toy, "dvc", "repro")
     assert again.returncode == 0, again.stderr

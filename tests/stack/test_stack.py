@@ -20,7 +20,7 @@ from pipelines.stack.deployments import set_gpu_slots
 from pipelines.stack.parts import listens
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import processes_of_run, read_note
-from tests.pipelines.test_process import is_alive
+from tests.pipelines.test_process import is_alive, still_alive
 from tests.pipelines.toy import make_toy, write_dag
 from tests.project import run
 from tests.stack.stack import DEAD_PROXY, Stack, free_port, kill, often
@@ -248,8 +248,7 @@ def children_of(stack: Stack) -> list[psutil.Process]:
 
 
 def check_all_down(stack: Stack, children: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(children, 10)
-    assert not alive
+    assert not still_alive(child.pid for child in children)
     for port in stack.ports.values():
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0
@@ -287,7 +286,7 @@ def test_down_returns_when_all_is_down(stack: Stack) -> None:
     assert (result.returncode, result.stdout) == (0, "down\n"), result.stderr
     check_all_down(stack, children)
     assert stack.process is not None
-    assert stack.process.wait(10) == 0
+    assert stack.process.wait(60) == 0
     assert stack.command("down").stdout == "no stack was up\n"
     assert stack.command("status").stdout == "down: no stack is up in .stack\n"
     result = stack.command("run")
