@@ -63,7 +63,8 @@ import signal, sys, time
 def stop(*_):
     print("x" * 200_000, flush=True)  # more than a pipe holds
     time.sleep(1)
-    open("last-words", "w").write("stopped")
+    with open("last-words", "w") as file:
+        file.write("stopped")
     sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
 open("started", "w").close()
@@ -96,10 +97,10 @@ with child([{sys.executable!r}, "-m", "dvc", "repro"], stdout=subprocess.{stdout
         if end == "kill":
             process.send_signal(signal.SIGKILL)
         process.wait(60)
-    deadline = time.monotonic() + 15
-    while not (tmp_path / "last-words").exists() and time.monotonic() < deadline:
+    last_words, deadline = tmp_path / "last-words", time.monotonic() + 60
+    while not (last_words.exists() and last_words.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert (tmp_path / "last-words").read_text() == "stopped"
+    assert last_words.read_text() == "stopped"
 
 
 def test_child_that_ends_by_itself_keeps_its_status() -> None:

@@ -8,6 +8,7 @@ training is a run of the schedule that got the slots which the one before has le
 import contextlib
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from pipelines.stack.dead_runs import WORKER_LABEL, free_gpu_slots, leases_of, recount_slots, runs_of, tidy
 from pipelines.stack.deployments import set_gpu_slots
-from pipelines.stack.parts import listens
+from pipelines.stack.parts import MIN_LIFE_SECONDS, listens
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import processes_of_run, read_note
 from tests.pipelines.test_process import is_alive, still_alive
@@ -27,6 +28,8 @@ from tests.stack.stack import DEAD_PROXY, Stack, free_port, kill, often
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 TRAINING = "sh -c 'echo $$ > pid; exec sleep 600'"
+OLD_ENOUGH = MIN_LIFE_SECONDS + 2
+"""Seconds: a part that ends sooner ends the stack. It takes no wait but where the tests before were left out."""
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +89,12 @@ def completes_again(stack: Stack) -> None:
 
 
 def test_the_schedule_fires_and_the_run_completes_with_the_mlflow_server_of_the_stack(stack: Stack) -> None:
+    before = len(stack.runs("COMPLETED"))  # the schedule may have been quicker than this test
     write_dag(stack.folder, train="sh -c 'cat data.txt > weights.txt; echo $MLFLOW_TRACKING_URI > uri'")
-    stack.wait_for("a scheduled run", lambda: stack.runs("COMPLETED"))
+    uri = stack.wait_for("its training", lambda: _number(stack.folder / "uri"))
+    assert uri == f"http://127.0.0.1:{stack.ports['MLFLOW_PORT']}"
+    stack.wait_for("a scheduled run", lambda: len(stack.runs("COMPLETED")) > before)
     assert (stack.folder / "table.txt").read_text() == "data\n"
-    assert (stack.folder / "uri").read_text() == f"http://127.0.0.1:{stack.ports['MLFLOW_PORT']}\n"
 
 
 def test_gpu_slots_are_one_at_first_and_change_when_they_are_given(stack: Stack) -> None:
@@ -211,14 +216,16 @@ def test_a_killed_flow_run_is_crashed_and_frees_its_slots(stack: Stack, training
     stack.wait_for("the training's end", training.is_gone)
 
 
-def part(stack: Stack, name: str) -> int:
+def part(stack: Stack, name: str, min_age_seconds: float = 0) -> int:
     note = read_note(stack.folder / ".stack")
     assert note is not None
-    return note.parts[name][0]
+    pid, since = note.parts[name]
+    stack.wait_for(f"the age of {name}", lambda: time.time() - since > min_age_seconds)
+    return pid
 
 
 def test_a_killed_worker_is_started_again_and_its_run_is_crashed(stack: Stack, training: Training) -> None:
-    old = part(stack, "worker")
+    old = part(stack, "worker", OLD_ENOUGH)
     kill(old)
     stack.wait_for("the state", lambda: stack.state(training.run["id"]) == "CRASHED")
     stack.wait_for("the training's end", training.is_gone)
@@ -230,7 +237,7 @@ def test_a_killed_worker_is_started_again_and_its_run_is_crashed(stack: Stack, t
 def test_a_killed_server_is_started_again_and_the_run_goes_on_until_it_is_cancelled(
     stack: Stack, training: Training
 ) -> None:
-    kill(part(stack, "prefect"))
+    kill(part(stack, "prefect", OLD_ENOUGH))
     stack.wait_for("another server", lambda: "prefect is up again\n" in stack.lines)
     assert stack.state(training.run["id"]) == "RUNNING"
     assert stack.gpu_slots() == (1, 1)
