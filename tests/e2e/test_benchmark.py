@@ -3,7 +3,6 @@
 import ast
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +61,9 @@ def test_every_product_is_there(project: Path) -> None:
 
 
 def test_nothing_is_left_to_do(project: Path) -> None:
-    started = time.perf_counter()
     result = run(project, "dvc", "repro")
-    seconds = time.perf_counter() - started
     assert "Data and pipelines are up to date." in result.stdout
     assert "Running stage" not in result.stdout
-    assert seconds < 15  # a bound on a busy machine; docs/performance.md has the measured value
 
 
 def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: Path, mlflow) -> None:

@@ -57,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             members = {child.environ().get("RANK", ""): child for child in psutil.Process(stage.pid).children()}
             killed_at = time.monotonic()
             members["1"].kill()
-            status = stage.wait(timeout=60)
+            status = stage.wait(timeout=240)
             seconds = time.monotonic() - killed_at
             left = still_alive(child.pid for child in members.values())
         finally:
@@ -77,7 +77,7 @@ def messages(output: str) -> list[str]:
 def test_a_killed_process_ends_the_training_in_one_message(project: Path) -> None:
     killed = json.loads((project / "killed.json").read_text())
     assert (killed["status"], killed["number"], killed["left"]) == (1, 2, [])
-    assert killed["seconds"] < 30
+    assert killed["seconds"] < 120  # the other process would wait for half an hour
     (message,) = messages(killed["output"])
     assert killed["output"].rstrip().endswith(message)
     assert re.search(

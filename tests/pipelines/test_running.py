@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipelines.running import command as running_command
 from pipelines.running import waiting
 from pipelines.running.command import StageError, reproduce
 from pipelines.running.jobs import has_failed, run_all
@@ -119,18 +121,22 @@ def test_the_name_of_a_dead_process_that_another_has_by_now_is_taken_out(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("why", ["time limit", "end of the run"])
-def test_a_stage_that_is_ended_leaves_no_process_and_a_folder_that_works(toy: Path, why: str) -> None:
-    hours = 6 / 3600 if why == "time limit" else 1.0
+def test_a_stage_that_is_ended_leaves_no_process_and_a_folder_that_works(
+    toy: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = [0.0]  # seconds, of the clock that the time limit is read from
+    monkeypatch.setattr(running_command, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
     with ThreadPoolExecutor() as pool:
-        stage = pool.submit(reproduce, "train@toy-net", toy, hours, lambda line: None)
+        stage = pool.submit(reproduce, "train@toy-net", toy, 1.0, lambda line: None)
         until(lambda: (toy / "began").exists() and (toy / "began").read_text())
         if why == "time limit":
-            with pytest.raises(StageError, match=r"train@toy-net did not end within .* hours and was stopped: .*checkpoint"):
-                stage.result(60)
+            ahead[0] = 3600.0
+            with pytest.raises(StageError, match=r"train@toy-net did not end within 1 hours and was stopped: .*checkpoint"):
+                stage.result(120)
         else:
             ended.set()
             with pytest.raises(RunEnded, match="train@toy-net: the run was ended"):
-                stage.result(60)
+                stage.result(120)
     assert not still_alive([int((toy / "began").read_text())])
     (toy / "go").touch()
     again = run(toy, "dvc", "repro")
