@@ -247,7 +247,7 @@ from pennet.video.filling import fill_video
 folder = Path(sys.argv[1])
 def slow(frame, hole):
     (folder / "begun").touch()
-    time.sleep(0.2)
+    time.sleep(600)  # until Ctrl-C
     return frame
 fill_video(folder / "in.mp4", folder / "mask.png", folder / "out.mp4", slow)
 """
