@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import MARKS, chromium
-from tests.e2e.test_readme import free_port
 from tests.project import environment
+from tests.stack.stack import free_port
 
 pytestmark = MARKS
 TIMEOUT = 120_000  # milliseconds: a page of MLflow is quick, a busy machine is not

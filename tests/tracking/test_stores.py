@@ -1,6 +1,5 @@
 """Stores that cannot be used, or are lost."""
 
-import socket
 import time
 from pathlib import Path
 
@@ -9,13 +8,8 @@ import pytest
 from pipelines.tracking.live import live_run
 from pipelines.tracking.record import record
 from tests.project import run
+from tests.stack.stack import free_port
 from tests.tracking.stores import IDENTITY, TRIAL, here, store, the_run
-
-
-def dead_server() -> str:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
 def bad_store(kind: str) -> str:
@@ -26,7 +20,8 @@ def bad_store(kind: str) -> str:
     if kind == "file for a folder":
         Path("stores").write_text("")
         return "sqlite:///stores/mlflow.db"
-    return {"no driver": "mysql+pymysql://127.0.0.1:9/mlflow", "dead server": dead_server()}.get(kind, here())
+    dead = f"http://127.0.0.1:{free_port()}"
+    return {"no driver": "mysql+pymysql://127.0.0.1:9/mlflow", "dead server": dead}.get(kind, here())
 
 
 @pytest.mark.parametrize("kind", ["folder", "text", "file for a folder", "no driver", "dead server"])
