@@ -47,7 +47,7 @@ def toy(made: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     ended.clear()
 
 
-def until(ready: Callable[[], object], seconds: float = 60) -> None:
+def until(ready: Callable[[], object], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline
@@ -93,7 +93,7 @@ def test_a_stage_waits_for_a_persons_own_repro_and_goes_on(toy: Path, command: l
             assert not stage.done()
             (toy / "go").touch()
             stage.result(120)
-        assert dvc.wait(60) == 0
+        assert dvc.wait(240) == 0
     log = "\n".join(lines)
     (waits,) = [line for line in lines if "waits" in line]
     assert waits.startswith(f"train@toy-net waits until this ends, 20 hours at most: process {dvc.pid}: ")

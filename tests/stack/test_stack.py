@@ -183,7 +183,7 @@ def test_where_a_stranger_listens_nothing_is_deployed(stack: Stack, tmp_path: Pa
     pools = stack.api.post("work_pools/filter", {})
     ports = {"PREFECT_PORT": str(free_port()), "MLFLOW_PORT": str(free_port()), variable: stack.ports[variable]}
     folder = make_toy(tmp_path)
-    result = run(folder, "python", "-m", "pipelines.stack", "up", timeout=60, **ports)
+    result = run(folder, "python", "-m", "pipelines.stack", "up", timeout=240, **ports)
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"up: port {stack.ports[variable]} is taken")
