@@ -18,6 +18,16 @@ import pytest
 
 from tests.project import environment, make_project, run
 
+# A person's git may sign each commit, and a hook of git's that runs the tests names the repository that it is of.
+for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+    os.environ.pop(name, None)
+given = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+os.environ |= {
+    "GIT_CONFIG_COUNT": str(given + 1),
+    f"GIT_CONFIG_KEY_{given}": "commit.gpgsign",
+    f"GIT_CONFIG_VALUE_{given}": "false",
+}
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
