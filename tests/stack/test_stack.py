@@ -22,7 +22,7 @@ from pipelines.stack.parts import MIN_LIFE_SECONDS, listens
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import processes_of_run, read_note
 from tests.pipelines.test_process import is_alive, still_alive
-from tests.pipelines.toy import make_toy, write_dag
+from tests.pipelines.toy import STUBS, make_toy, write_dag
 from tests.project import run
 from tests.stack.stack import DEAD_PROXY, Stack, free_port, kill, often
 
@@ -36,6 +36,7 @@ OLD_ENOUGH = MIN_LIFE_SECONDS + 2
 def one_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = make_toy(tmp_path_factory.mktemp("stack") / "my project")
     often(folder)
+    (folder / "pipelines/record.py").write_text(STUBS["record"])  # in every run; tests/e2e/test_readme.py has a real one
     stack = Stack(folder)
     try:
         yield stack
