@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 # A shell's background jobs ignore Ctrl-C, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -17,6 +18,34 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from tests.project import environment, make_project, run
+
+# A person's git may sign each commit, and a hook of git's that runs the tests names the repository that it is of.
+for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+    os.environ.pop(name, None)
+given = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+os.environ |= {
+    "GIT_CONFIG_COUNT": str(given + 1),
+    f"GIT_CONFIG_KEY_{given}": "commit.gpgsign",
+    f"GIT_CONFIG_VALUE_{given}": "false",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The order of `put_long_files_first` stands: pytest-xdist would take the files with most tests first."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.scheduling import ByFile
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist
+        from tests.scheduling import put_long_files_first
+
+        put_long_files_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,7 +83,9 @@ def test_what_a_command_leaves_is_compared(
     assert processes_of(folder) == []
 
 
-def test_a_command_that_goes_on_where_it_was_killed_loses_nothing_and_one_that_does_not_is_counted(tmp_path: Path) -> None:
+def test_a_command_that_goes_on_where_it_was_killed_loses_nothing_and_one_that_does_not_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     template = tmp_path / "template"
     template.mkdir()
     (template / "out").write_text("start\n")
@@ -96,12 +99,17 @@ def test_a_command_that_goes_on_where_it_was_killed_loses_nothing_and_one_that_d
         experiment = Experiment("toy", lambda: template, ("/bin/sh", "-c", script), result)
         trial = tmp_path / f"trial-{lost}"
         trial.mkdir()
+
+        def until_it_has_begun(seconds: float, out: Path = trial / "project/out", lines: int = 1 + lost) -> None:
+            wait_for(lambda: len(out.read_text().splitlines()) >= lines)
+
+        monkeypatch.setattr(trials, "time", SimpleNamespace(sleep=until_it_has_begun))
         loss = killed(experiment, expected, trial, 0, seed=0)
         assert len(loss.problems) == lost, str(loss)
         assert loss.fault.startswith("kill all after ")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -135,7 +135,7 @@ foreign = ("cv2", "scipy", "skimage", "pandas", "pennet.losses", "pennet.recipes
 print([name for name in sys.modules if name.startswith(foreign)])
 """
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=240
     )
     assert result.stdout.strip() == "[]"
 
@@ -143,7 +143,7 @@ print([name for name in sys.modules if name.startswith(foreign)])
 def test_reading_the_list_of_methods_imports_nothing_heavy() -> None:
     program = "import sys, pennet.methods; print(sorted(set(sys.modules) & {'torch', 'numpy', 'cv2', 'pydantic'}))"
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=240
     )
     assert result.stdout.strip() == "[]"
 

@@ -73,7 +73,7 @@ def shell(command: str, folder: Path, out: Path) -> Path:
     for tool in re.findall(r"\b(tar|gzip|bzip2|xz|zstd|pzstd|zip)\b ", command):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
-    subprocess.run(command.format(out=out), shell=True, cwd=folder, check=True, timeout=60)
+    subprocess.run(command.format(out=shlex.quote(str(out))), shell=True, cwd=folder, check=True, timeout=60)
     return out
 
 

@@ -66,7 +66,7 @@ def start(url: str, place: Place, setup: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_bytes(place: Place, count: int, seconds: float = 120.0) -> None:
+def wait_for_bytes(place: Place, count: int, seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while sum(path.stat().st_size for path in place.partial_dir.glob("*.part")) < count:
         assert time.monotonic() < deadline

@@ -22,7 +22,7 @@ from tests.data.preparing_process import FILES, PART_PICTURES
 from tests.project import ROOT
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 240) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

@@ -1,9 +1,7 @@
 """The whole of it, small: the flow runs every stage, DVC finds nothing left to do, MLflow holds the record."""
 
-import ast
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from ruamel.yaml import YAML
 
 from pennet.data.pictures.shards import Shards
 from pennet.metrics.report import read_reports
+from pipelines.dag import stages_to_run
 from tests.project import change_params, run
 
 pytestmark = pytest.mark.slow
@@ -24,18 +23,18 @@ def project(demo: Path) -> Path:
     return demo
 
 
-@pytest.fixture
-def mlflow(project: Path):
+@pytest.fixture(scope="module")
+def mlflow(demo: Path):
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{demo}/mlflow.db")
     return mlflow
 
 
-@pytest.fixture
-def champion(project: Path, mlflow):
+@pytest.fixture(scope="module")
+def champion(demo: Path, mlflow):
     """Decided by now, if it was not before."""
-    result = run(project, "python", "-m", "pipelines.promote")
+    result = run(demo, "python", "-m", "pipelines.promote")
     assert result.returncode == 0, result.stderr
     return mlflow.MlflowClient().get_model_version_by_alias("inpainting-terrain", "champion")
 
@@ -62,12 +61,9 @@ def test_every_product_is_there(project: Path) -> None:
 
 
 def test_nothing_is_left_to_do(project: Path) -> None:
-    started = time.perf_counter()
     result = run(project, "dvc", "repro")
-    seconds = time.perf_counter() - started
     assert "Data and pipelines are up to date." in result.stdout
     assert "Running stage" not in result.stdout
-    assert seconds < 15  # a bound on a busy machine; docs/performance.md has the measured value
 
 
 def test_one_run_a_method_with_parameters_curves_metrics_and_pictures(project: Path, mlflow) -> None:
@@ -175,29 +171,37 @@ def test_a_lost_record_is_completed_from_the_files(project: Path) -> None:
         ({"runtime": {"num_workers": 2}}, [], ["prepare@", "train@", "evaluate@"]),
     ],
 )
-def test_a_changed_parameter_reruns_what_it_decides_and_nothing_else(project: Path, changes, expected, untouched) -> None:
+def test_a_changed_parameter_reruns_what_it_decides_and_nothing_else(
+    project: Path, monkeypatch: pytest.MonkeyPatch, changes, expected, untouched
+) -> None:
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(project)
     before = (project / "params.yaml").read_text()
     try:
         change_params(project, changes)
-        status = run(project, "dvc", "status", "--json")
+        with Repo() as repo:
+            changed = "\n".join(repo.status())  # what `dvc status` prints
     finally:
         (project / "params.yaml").write_text(before)
-    changed = "\n".join(json.loads(status.stdout))
     for stage in expected:
         assert stage in changed
     for stage in untouched:
         assert stage not in changed
 
 
-def test_a_changed_recipe_reruns_its_method_and_the_comparison_and_nothing_else(project: Path) -> None:
+def test_a_changed_recipe_reruns_its_method_and_the_comparison_and_nothing_else(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
     before = (project / "params.yaml").read_text()
     try:
         change_params(project, {"recipes": {"gntipt": {"softmax_scale": 9.0}}})
-        printed = run(project, "python", "-c", "from pipelines.flows import stages_to_run as s; print(s())").stdout
+        stages = stages_to_run()
     finally:
         (project / "params.yaml").write_text(before)
     of_gntipt = [f"{stage}@terrain-gntipt-2019" for stage in ("train", "inpaint", "evaluate")]
-    assert ast.literal_eval(printed) == [*of_gntipt, "compare@terrain"]
+    assert stages == [*of_gntipt, "compare@terrain"]
 
 
 def test_a_store_that_cannot_be_written_does_not_stop_training(project: Path, tmp_path: Path) -> None:

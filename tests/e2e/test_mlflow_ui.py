@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import MARKS, chromium
-from tests.e2e.test_readme import free_port
 from tests.project import environment
+from tests.stack.stack import free_port
 
 pytestmark = MARKS
 TIMEOUT = 120_000  # milliseconds: a page of MLflow is quick, a busy machine is not
@@ -36,11 +36,11 @@ def address(demo: Path) -> Iterator[str]:
 
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=30):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)

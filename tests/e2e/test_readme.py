@@ -287,7 +287,7 @@ def running(folder: Path, log: Path, *arguments: str) -> Iterator[subprocess.Pop
         process.wait(120)
 
 
-def wait_for(log: Path, text: str, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+def wait_for(log: Path, text: str, process: subprocess.Popen[bytes], seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while text not in log.read_text():
         assert process.poll() is None, log.read_text()[-3000:]
@@ -300,11 +300,11 @@ def wait_for(log: Path, text: str, process: subprocess.Popen[bytes], seconds: fl
 def test_make_ui_answers(demo: Path, tmp_path: Path) -> None:
     port = free_port()
     with running(demo, tmp_path / "log", "ui", f"MLFLOW_PORT={port}") as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             assert process.poll() is None
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as response:
                     assert b"MLflow" in response.read()
                     return
             except (urllib.error.URLError, OSError):

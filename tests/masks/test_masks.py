@@ -25,7 +25,7 @@ SMALLEST_SIDE_PX = {"irregular": 16}
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_every_mask_has_a_hole_and_a_known_pixel_and_repeats(name: str, data: st.DataObject) -> None:
     sides = st.integers(SMALLEST_SIDE_PX.get(name, 1), 80)
@@ -54,7 +54,7 @@ def test_unknown_kind_is_named_with_those_there_are() -> None:
 
 def test_importing_the_list_draws_in_nothing_heavy() -> None:
     code = "import sys, pennet.masks; print(sorted(set(sys.modules) & {'numpy', 'PIL', 'torch', 'cv2'}))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
     assert result.stdout.strip() == "[]"
 
 

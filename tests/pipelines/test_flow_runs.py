@@ -97,7 +97,7 @@ def test_two_flow_runs_train_different_methods_at_once(studio: Path, prefect_api
     with child_flow(studio, "train('terrain', ['ca'])", prefect_api) as other:
         wait_for(lambda: (studio / "began-ca").exists() or other.poll() is not None)
         flows.train("terrain", ["pennet"])
-        output, _ = other.communicate(timeout=200)
+        output, _ = other.communicate(timeout=240)
     assert other.returncode == 0, output
     expected = {f"{kind}@terrain-{method}-2019" for kind in ("train", "inpaint") for method in ("pennet", "ca")}
     assert locked_stages(studio) == expected | {"download@terrain"}
@@ -193,7 +193,7 @@ def test_a_training_that_waits_for_a_gpu_slot_says_who_has_it(
             wait_for(lambda: (studio / "began-ca").exists() or other.poll() is not None)
             threading.Thread(target=release, args=[studio, flow_log], daemon=True).start()
             flows.train("terrain", ["pennet"])
-            output, _ = other.communicate(timeout=100)
+            output, _ = other.communicate(timeout=240)
         client.delete_global_concurrency_limit_by_name("gpu")
     assert other.returncode == 0, output
     expected = "waiting for a gpu slot, 1 of 1 in use by the-first (train@terrain-ca-2019)"
@@ -226,7 +226,7 @@ def test_a_flow_that_is_ended_with_two_jobs_leaves_no_process_and_a_folder_that_
         wait_for(lambda: process.poll() is not None or all(file.exists() and file.read_text().strip() for file in files))
         pids = [int(file.read_text()) for file in files]
         process.send_signal(end)
-        process.wait(60)
+        process.wait(120)
     wait_for(lambda: not processes_of(studio))  # DVC's too, which hold its locks to their end
     assert processes_of(studio) == []
     assert not any(is_alive(pid) for pid in pids)

@@ -182,7 +182,7 @@ def test_a_flow_that_is_ended_takes_its_stage_and_its_server_with_it(toy: Path, 
     ) as process:
         pid = wait_for_pid(toy / "pid", process)
         process.send_signal(end)
-        process.wait(60)
+        process.wait(120)
     wait_for(lambda: not is_alive(pid) and not processes_of(toy))
     alive = is_alive(pid)
     if alive:
@@ -205,7 +205,7 @@ stage_main(run)
 
 
 def wait_for_pid(file: Path, process: subprocess.Popen[str]) -> int:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         assert process.poll() is None, "the flow ended before its stage began"
         if file.exists() and (text := file.read_text().strip()):
@@ -214,7 +214,7 @@ def wait_for_pid(file: Path, process: subprocess.Popen[str]) -> int:
     raise AssertionError("the stage did not begin in time")
 
 
-def wait_for(ready: Callable[[], object], seconds: float = 120) -> None:
+def wait_for(ready: Callable[[], object], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not ready() and time.monotonic() < deadline:
         time.sleep(0.1)

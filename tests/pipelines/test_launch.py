@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.pipelines.test_process import still_alive
 from tests.prepared import write_prepared
 from tests.project import change_params, environment, make_project, run
 
@@ -56,9 +57,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             members = {child.environ().get("RANK", ""): child for child in psutil.Process(stage.pid).children()}
             killed_at = time.monotonic()
             members["1"].kill()
-            status = stage.wait(timeout=60)
+            status = stage.wait(timeout=240)
             seconds = time.monotonic() - killed_at
-            left = [child.pid for child in members.values() if child.is_running()]
+            left = still_alive(child.pid for child in members.values())
         finally:
             stage.kill()
     output = (folder / "output").read_text()
@@ -76,7 +77,7 @@ def messages(output: str) -> list[str]:
 def test_a_killed_process_ends_the_training_in_one_message(project: Path) -> None:
     killed = json.loads((project / "killed.json").read_text())
     assert (killed["status"], killed["number"], killed["left"]) == (1, 2, [])
-    assert killed["seconds"] < 30
+    assert killed["seconds"] < 120  # the other process would wait for half an hour
     (message,) = messages(killed["output"])
     assert killed["output"].rstrip().endswith(message)
     assert re.search(

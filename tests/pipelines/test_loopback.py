@@ -1,7 +1,6 @@
 """Servers of this machine behind a proxy that does not answer."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import pytest
 
 from pipelines.loopback import answers, check_port_is_free, without_proxy
 from tests.project import ROOT
+from tests.stack.stack import free_port
 
 
 class Hello(BaseHTTPRequestHandler):
@@ -66,7 +66,4 @@ def test_hosts_that_the_user_has_named_stay(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_port_that_is_taken_is_named_with_the_variable_to_change(port: int) -> None:
     with pytest.raises(ValueError, match=f"port {port} is taken .*; choose another: PREFECT_PORT={port + 1}"):
         check_port_is_free(port, "PREFECT_PORT")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    check_port_is_free(free, "PREFECT_PORT")
+    check_port_is_free(free_port(), "PREFECT_PORT")

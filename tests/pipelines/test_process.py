@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,16 @@ FAMILY = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '600']); 
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it ended between opening the file and reading it
         return False
+
+
+def still_alive(pids: Iterable[int], seconds: float = 60) -> list[int]:
+    """Which of them have not ended within so long: tearing a killed process down takes the system its time."""
+    deadline, alive = time.monotonic() + seconds, list(pids)
+    while (alive := [pid for pid in alive if is_alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
 
 
 def test_child_is_gone_with_its_children_however_the_block_ends() -> None:
@@ -27,10 +36,7 @@ def test_child_is_gone_with_its_children_however_the_block_ends() -> None:
         assert is_alive(grandchild)
         raise KeyboardInterrupt
     assert process.returncode is not None
-    deadline = time.monotonic() + 5
-    while is_alive(grandchild) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_alive(grandchild)
+    assert not still_alive([grandchild])
 
 
 def test_child_is_gone_with_its_children_when_the_parent_is_killed() -> None:
@@ -46,10 +52,7 @@ with child([{sys.executable!r}, "-c", {FAMILY!r}]) as process:
         assert all(is_alive(pid) for pid in family)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
-        deadline = time.monotonic() + 15
-        while any(is_alive(pid) for pid in family) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        alive = [pid for pid in family if is_alive(pid)]
+        alive = still_alive(family)
         for pid in alive:
             os.kill(pid, signal.SIGKILL)
     assert not alive
@@ -60,7 +63,8 @@ import signal, sys, time
 def stop(*_):
     print("x" * 200_000, flush=True)  # more than a pipe holds
     time.sleep(1)
-    open("last-words", "w").write("stopped")
+    with open("last-words", "w") as file:
+        file.write("stopped")
     sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
 open("started", "w").close()
@@ -93,10 +97,10 @@ with child([{sys.executable!r}, "-m", "dvc", "repro"], stdout=subprocess.{stdout
         if end == "kill":
             process.send_signal(signal.SIGKILL)
         process.wait(60)
-    deadline = time.monotonic() + 15
-    while not (tmp_path / "last-words").exists() and time.monotonic() < deadline:
+    last_words, deadline = tmp_path / "last-words", time.monotonic() + 60
+    while not (last_words.exists() and last_words.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert (tmp_path / "last-words").read_text() == "stopped"
+    assert last_words.read_text() == "stopped"
 
 
 def test_child_that_ends_by_itself_keeps_its_status() -> None:

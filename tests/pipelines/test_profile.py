@@ -44,7 +44,7 @@ def changed(**changes: Any) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("name", [path.stem for path in (ROOT / "profiles").glob("*.yaml")])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml")))
 def test_every_profile_of_the_project_resolves_and_changes_something(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     values = profile.resolved(name, BASE)

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipelines.running import command as running_command
 from pipelines.running import waiting
 from pipelines.running.command import StageError, reproduce
 from pipelines.running.jobs import has_failed, run_all
 from pipelines.running.waiting import RunEnded, ended, wait_while
-from tests.pipelines.test_process import is_alive
+from tests.pipelines.test_process import still_alive
 from tests.pipelines.toy import make_toy, write_dag
 from tests.project import environment, run
 
@@ -45,7 +47,7 @@ def toy(made: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     ended.clear()
 
 
-def until(ready: Callable[[], object], seconds: float = 60) -> None:
+def until(ready: Callable[[], object], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline
@@ -91,7 +93,7 @@ def test_a_stage_waits_for_a_persons_own_repro_and_goes_on(toy: Path, command: l
             assert not stage.done()
             (toy / "go").touch()
             stage.result(120)
-        assert dvc.wait(60) == 0
+        assert dvc.wait(240) == 0
     log = "\n".join(lines)
     (waits,) = [line for line in lines if "waits" in line]
     assert waits.startswith(f"train@toy-net waits until this ends, 20 hours at most: process {dvc.pid}: ")
@@ -119,19 +121,23 @@ def test_the_name_of_a_dead_process_that_another_has_by_now_is_taken_out(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("why", ["time limit", "end of the run"])
-def test_a_stage_that_is_ended_leaves_no_process_and_a_folder_that_works(toy: Path, why: str) -> None:
-    hours = 6 / 3600 if why == "time limit" else 1.0
+def test_a_stage_that_is_ended_leaves_no_process_and_a_folder_that_works(
+    toy: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = [0.0]  # seconds, of the clock that the time limit is read from
+    monkeypatch.setattr(running_command, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
     with ThreadPoolExecutor() as pool:
-        stage = pool.submit(reproduce, "train@toy-net", toy, hours, lambda line: None)
+        stage = pool.submit(reproduce, "train@toy-net", toy, 1.0, lambda line: None)
         until(lambda: (toy / "began").exists() and (toy / "began").read_text())
         if why == "time limit":
-            with pytest.raises(StageError, match=r"train@toy-net did not end within .* hours and was stopped: .*checkpoint"):
-                stage.result(60)
+            ahead[0] = 3600.0
+            with pytest.raises(StageError, match=r"train@toy-net did not end within 1 hours and was stopped: .*checkpoint"):
+                stage.result(120)
         else:
             ended.set()
             with pytest.raises(RunEnded, match="train@toy-net: the run was ended"):
-                stage.result(60)
-    assert not is_alive(int((toy / "began").read_text()))
+                stage.result(120)
+    assert not still_alive([int((toy / "began").read_text())])
     (toy / "go").touch()
     again = run(toy, "dvc", "repro")
     assert again.returncode == 0, again.stderr

@@ -15,7 +15,7 @@ from tests.pipelines.toy import make_toy
 from tests.project import environment
 
 
-def ended(processes: Callable[[], object], seconds: float = 120) -> bool:
+def ended(processes: Callable[[], object], seconds: float = 240) -> bool:
     deadline = time.monotonic() + seconds
     while processes() and time.monotonic() < deadline:
         time.sleep(0.05)

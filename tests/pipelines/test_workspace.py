@@ -11,6 +11,7 @@ import pytest
 from pipelines import workspace
 from pipelines.workspace import check_workspace
 from tests.conftest import make
+from tests.pipelines.test_flows import wait_for
 from tests.pipelines.toy import make_toy
 from tests.project import environment, run
 from tests.stack.stack import free_port
@@ -74,8 +75,8 @@ def test_an_emptied_rwlock_is_left_to_a_dvc_that_runs(project: Path) -> None:
     command = [sys.executable, "-m", "dvc", "repro", "download@toy"]
     with subprocess.Popen(command, env=environment(project), stdout=subprocess.DEVNULL, start_new_session=True) as dvc:
         try:
-            while not (project / "began").exists():
-                assert dvc.poll() is None
+            wait_for(lambda: (project / "began").exists() or dvc.poll() is not None)
+            assert dvc.poll() is None
             (project / ".dvc/tmp/rwlock").write_text("")
             with pytest.raises(
                 ValueError, match=rf"rwlock is damaged while DVC is running \(process {dvc.pid}: .*let it end"

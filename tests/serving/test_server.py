@@ -17,7 +17,7 @@ from tests.project import ROOT
 from tests.serving.conftest import MODEL, NAME
 
 pytestmark = pytest.mark.server
-WAIT_SECONDS = 120
+WAIT_SECONDS = 240
 
 Running = tuple[str, subprocess.Popen[str]]
 

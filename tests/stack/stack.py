@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,16 +19,20 @@ import psutil
 
 from pipelines.stack.prefect_api import PrefectApi
 from pipelines.stack.running import processes_of_run
-from tests.pipelines.test_process import is_alive
+from tests.pipelines.test_process import still_alive
 from tests.project import environment, run
 
 DEAD_PROXY = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Nobody listens on it; and nobody is given it before its server starts, as those are that the system itself chooses
+    (on Linux from 32768 on, for every connection)."""
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def often(folder: Path) -> None:
@@ -59,7 +64,8 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True)
+        self.reader.start()
         self.wait_for("ready", lambda: any(line.startswith("ready:") for line in self.lines))
 
     @staticmethod
@@ -76,10 +82,12 @@ class Stack:
         assert self.process is not None
         self.process.send_signal(signum)
         try:
-            return self.process.wait(seconds)
+            status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.cut_power()
             raise
+        self.reader.join(60)  # its last lines may still be in the pipe
+        return status
 
     def cut_power(self) -> None:
         """Kills all that it started at once: servers, worker, flow runs, trainings, and the guards of each.
@@ -98,10 +106,7 @@ class Stack:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait(30)
-        deadline = time.monotonic() + 60
-        while alive := [process.pid for process in stopped if is_alive(process.pid)]:
-            assert time.monotonic() < deadline, alive
-            time.sleep(0.05)
+        assert not still_alive(process.pid for process in stopped)
 
     def _everything(self, runs: list[str]) -> set[psutil.Process]:
         assert self.process is not None

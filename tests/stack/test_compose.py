@@ -124,7 +124,7 @@ def test_secrets_are_variables_that_have_to_be_set() -> None:
 def options(*command: str) -> set[str]:
     """The long options that a command's help names."""
     line = [sys.executable, "-m", *command, "--help"]
-    result = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
+    result = subprocess.run(line, capture_output=True, text=True, timeout=240, check=True)
     return set(re.findall(r"--[a-z][a-z-]+", result.stdout))
 
 
@@ -149,7 +149,7 @@ def test_commands_take_the_options_they_are_given() -> None:
 @cache
 def help_of_the_stack() -> str:
     line = [sys.executable, "-m", "pipelines.stack", "--help"]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240, check=True).stdout
 
 
 def test_the_servers_are_configured_as_those_of_make_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ class Studio:
 
     def end(self, sent: signal.Signals) -> int:
         self.process.send_signal(sent)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 def command(*options: str) -> list[str]:
@@ -75,7 +75,7 @@ def running(folder: Path, *options: str) -> Iterator[Studio]:
                 process.kill()
 
 
-def wait_until(holds: object, seconds: float = 60) -> None:
+def wait_until(holds: object, seconds: float = 240) -> None:
     """Asks again and again until a function says yes."""
     deadline = time.monotonic() + seconds
     while not holds():  # type: ignore[operator]

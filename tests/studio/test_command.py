@@ -45,7 +45,7 @@ def test_a_model_or_a_comparison_that_does_not_exist_is_refused(tmp_path: Path) 
 
 def test_it_listens_on_loopback_uploads_go_after_a_while_and_all_with_the_page(tmp_path: Path) -> None:
     write_photo(tmp_path / "a.png", 0)
-    with running(tmp_path / "page", "--keep-minutes", "0.02") as studio:
+    with running(tmp_path / "page", "--keep-minutes", "0.05") as studio:
         if Path("/proc/net/tcp").exists():
             assert listening_on(int(studio.url.rstrip("/").rpartition(":")[2])) == ["0100007F"]  # loopback alone
         with urllib.request.urlopen(studio.url) as answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from tests.test_sources import COPYING, built
 
 pytestmark = MARKS
 TIMEOUT = 60_000  # milliseconds: the page is quick, a busy machine is not
+expect.set_options(timeout=TIMEOUT)
 NETWORK = "tiny/network"
 
 
@@ -124,6 +126,12 @@ def paint(page: Page, below: float = 0) -> None:
     page.mouse.up()
 
 
+def editor_shows(page: Page) -> np.ndarray:
+    """The canvas of the editor as it is on the screen, (H, W, 3)."""
+    screen = page.locator("#editor canvas").last.screenshot(timeout=TIMEOUT)
+    return np.array(Image.open(io.BytesIO(screen)).convert("RGB")).astype(int)
+
+
 def result_of(page: Page, name: str) -> Locator:
     return page.locator(f"#result-{name.replace('/', '-')}")
 
@@ -136,7 +144,7 @@ def known_pixels_differ(photo: Path, filled: Path, mask: np.ndarray) -> int:
 
 def test_a_photo_is_painted_on_filled_compared_and_downloaded(folder: Path, page: Page) -> None:
     upload(page, folder / "a.png")
-    page.wait_for_timeout(1000)  # the editor draws the photo
+    wait_until(lambda: len(np.unique(editor_shows(page).reshape(-1, 3), axis=0)) > 100)  # the photo
     paint(page)
     choose(page, NETWORK, "mean")
     fill(page)

@@ -35,12 +35,12 @@ def test_sigterm_leaves_the_run_killed_and_a_failure_leaves_it_failed(project: P
     command = [sys.executable, "waits.py", *map(str, TRIAL)]
     variables = environment(project, PYTHONPATH=str(project))
     with subprocess.Popen(command, cwd=project, env=variables) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while not (project / "ready").exists() and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.1)
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(60) == 143
+        assert process.wait(120) == 143
     killed = the_run()
     assert killed.info.status == "KILLED"
     assert killed.data.tags["pennet.error"] == "stopped: SystemExit(143)"

@@ -17,8 +17,8 @@ from pipelines import layout
 from pipelines.tracking.move import LOCATIONS, SERVED, bring_home
 from pipelines.tracking.record import record
 from tests.e2e.test_mlflow_ui import wait_until_it_answers
-from tests.e2e.test_readme import free_port
 from tests.project import environment, run
+from tests.stack.stack import free_port
 from tests.tracking.stores import TRIAL, store, the_run
 
 WEIGHTS = layout.model_dir(*TRIAL) / "generator.safetensors"

@@ -14,6 +14,7 @@ import pytest
 from pennet.config import TrackingConfig
 from pipelines.tracking.live import live_run
 from pipelines.tracking.stale import ERROR_TAG, PROCESS_TAG, close_dead_runs, this_process
+from tests.pipelines.test_process import still_alive
 from tests.project import environment, make_project, run
 
 ENDLESS = {
@@ -100,7 +101,7 @@ def killed_in_the_middle(project: Path, how: signal.Signals) -> None:
         assert statuses(project) == ["RUNNING"]
         stages = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, how)
-        psutil.wait_procs(stages, timeout=60)
+        assert not still_alive(stage.pid for stage in stages)
 
 
 @pytest.mark.slow
