@@ -14,6 +14,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 # Before torch is imported: small tensors gain nothing from more threads, and lose much where another process computes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Trainings of the demo take two, whatever is said here: beside other tests, threads that wait must not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 
