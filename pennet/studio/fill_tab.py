@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 
 from pennet.errors import UserError
+from pennet.photos.photo import opaque_in
 from pennet.photos.writing import write_photo
 from pennet.studio.kept_files import new_folder
 from pennet.studio.limits import Limits
@@ -117,7 +118,7 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
         if name not in names:
             return [gr.skip()] * 3
         with told(name):
-            photo = read_upload(job.photo, limits)
+            photo = opaque_in(read_upload(job.photo, limits), job.mask)
             inpainter = models.inpainter(name)
             filled = inpainter.fill(photo.pixels, job.mask, progress=lambda done, of: progress((done, of), unit="windows"))
             suffix = job.photo.suffix or ".png"
