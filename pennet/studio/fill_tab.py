@@ -61,7 +61,7 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
             height, width = read.pixels.shape[:2]
             words, picture, layers = read.words, shown(read.pixels), []
             if mask_path is not None:
-                hole = read_mask(Path(mask_path), height, width, invert, resize)
+                hole = read_mask(Path(mask_path), height, width, invert, resize, limits)
                 words, layers = (*words, *hole.words), [as_layer(hole.mask)]  # as if painted: it can be erased
             about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words])) + f". {HINT}"
         return [about, {"background": picture, "layers": layers, "composite": None}]
