@@ -11,7 +11,8 @@ import gradio as gr
 import numpy as np
 
 from pennet.errors import UserError
-from pennet.photos.photo import opaque_in
+from pennet.photos.photo import Photo, opaque_in
+from pennet.photos.reading import FORMAT_OF_SUFFIX
 from pennet.photos.writing import write_photo
 from pennet.studio.kept_files import new_folder
 from pennet.studio.limits import Limits
@@ -121,7 +122,7 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
             photo = opaque_in(read_upload(job.photo, limits), job.mask)
             inpainter = models.inpainter(name)
             filled = inpainter.fill(photo.pixels, job.mask, progress=lambda done, of: progress((done, of), unit="windows"))
-            suffix = job.photo.suffix or ".png"
+            suffix = _ending(photo)
             written = new_folder() / f"{job.photo.stem}-{Path(name).name}{suffix}"
             words = [*filled.plan.words, *write_photo(written, photo, filled.image)]
         facts = [f"{filled.seconds:.2f} s", f"hole {_percent(job)}", f"strategy {filled.plan.strategy}", *words]
@@ -130,6 +131,12 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
         return [before_after, button, html.escape("; ".join(facts))]
 
     return fill
+
+
+def _ending(photo: Photo) -> str:
+    """Of the photo's name, if that says what the photo is: browsers save many a WebP as `photo.jpg`."""
+    own = photo.path.suffix
+    return own if FORMAT_OF_SUFFIX.get(own.lower()) == photo.form.format else f".{photo.form.format.lower()}"
 
 
 def _middle(job: Job) -> float:
