@@ -7,6 +7,7 @@ rows), and its scores. The factors were fitted to measured peaks; `tests/inpaint
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ PER_HOLE_PIXEL = {"biharmonic": 4500}
 """Bytes of a method without training that solves one equation for each pixel of a hole: 3.4 kB at 120x120, and growing."""
 
 _ASKED: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
+_ASKING = threading.Lock()
+"""Held while a network is asked: what another thread lets it paint would be counted, too."""
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -90,9 +93,10 @@ def scores_bytes(generator: nn.Module) -> int:
 
 def network_bytes(generator: nn.Module) -> float:
     """Bytes for each pixel of its input that a network holds at its peak, found by asking it about a small picture once."""
-    if generator not in _ASKED:
-        _ASKED[generator] = _ask(generator)
-    return _ASKED[generator]
+    with _ASKING:
+        if generator not in _ASKED:
+            _ASKED[generator] = _ask(generator)
+        return _ASKED[generator]
 
 
 def _ask(generator: nn.Module) -> float:
