@@ -72,11 +72,14 @@ def peak_bytes(
         own += per_hole_pixel * max(int(hole.sum()) for hole in holes)
     for height, width, factor in {window[2:] for window in windows}:
         pixels = height * width
-        each: float = PER_PIXEL_CARRIED if carries and factor > 1 else PER_PIXEL
+        needed: float = pixels * (PER_PIXEL_CARRIED if carries and factor > 1 else PER_PIXEL)
         if generator is not None:
-            pixels_seen = -(-height // factor) * -(-width // factor)
-            each += network_bytes(generator) * pixels_seen / pixels
-        largest = max(largest, int(each * pixels))
+            lines_seen, columns_seen = -(-height // factor), -(-width // factor)
+            needed += network_bytes(generator) * lines_seen * columns_seen
+            if attention_gib := getattr(generator, "attention_gib", None):  # of ONNX: all scores at once, or refused
+                most = float(generator.max_gib)  # type: ignore[arg-type]
+                needed += min(most, attention_gib(1, lines_seen, columns_seen)) * 2**30
+        largest = max(largest, int(needed))
     return own + largest + (scores_bytes(generator) if generator is not None else 0)
 
 
