@@ -88,6 +88,20 @@ def test_methods_without_training_keep_known_pixels(model: str, dtype: type, str
     assert (filled[mask > 0] != image[mask > 0]).any()
 
 
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1)])
+def test_of_a_single_line_nothing_beside_it_is_seen(shape: tuple[int, int]) -> None:
+    """OpenCV's Telea took what lay in memory there, another time another."""
+    image, mask = np.full((*shape, 3), 100, np.uint8), np.zeros(shape, np.uint8)
+    mask.flat[[0, 150, 151, 299]] = 1
+    inpainter, found = Inpainter("telea"), set()
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        used = [rng.integers(0, 256, 40 + seed, np.uint8) for _ in range(50)]  # what memory is taken from afterwards
+        del used
+        found.add(inpainter.fill(image, mask).image.tobytes())
+    assert len(found) == 1
+
+
 def test_a_picture_of_its_size_is_filled_as_the_library_does(inpainter: Inpainter, folder: Path) -> None:
     generator = load_generator(folder)
     for strategy in ("auto", "original", "crop", "resize"):
