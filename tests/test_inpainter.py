@@ -262,6 +262,26 @@ def test_every_kind_of_picture_comes_back_as_that_kind_and_the_same(folder: Path
         assert np.abs(255 * unit.permute(1, 2, 0).numpy() - expected).max() <= 0.51
 
 
+class _Opened(Image.Image):
+    """As what pillow_heif opens: a Pillow image of a class of another library."""
+
+
+class _Wrapped(torch.Tensor):
+    """As the tensors of torchvision."""
+
+
+def test_classes_that_other_libraries_make_of_these_kinds_are_of_them() -> None:
+    pixels, mask = photo(30, 30), hole(30, 30, 8, 9, 10)
+    expected = pennet.inpaint(pixels, mask, "mean")
+    opened, drawn = _Opened(), _Opened()
+    opened.__setstate__([{}, "RGB", (30, 30), None, pixels.tobytes()])
+    drawn.__setstate__([{}, "L", (30, 30), None, (255 * mask).tobytes()])
+    assert np.array_equal(np.asarray(pennet.inpaint(opened, drawn, "mean")), expected)
+    wrapped = torch.from_numpy(pixels).permute(2, 0, 1).as_subclass(_Wrapped)
+    filled = pennet.inpaint(wrapped, torch.from_numpy(mask).as_subclass(_Wrapped), "mean")
+    assert np.array_equal(filled.permute(1, 2, 0), expected)
+
+
 def test_grey_stays_grey(folder: Path) -> None:
     mask = hole(30, 30, 8, 9, 10)
     grey = Image.fromarray(photo(30, 30)).convert("L")

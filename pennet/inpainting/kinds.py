@@ -49,7 +49,7 @@ def fill_like(image: Any, mask: Any, fill: Fill, value_range: ValueRange | None 
     Raises:
         UserError: a kind, a type or a shape that is not taken.
     """
-    kind = type(image).__module__.partition(".")[0]
+    kind = _library(image)
     if value_range is not None and kind != "torch":
         raise UserError(f"value_range: says what the floats of a torch tensor mean; leave it out for {_name(image)}")
     if kind == "torch":
@@ -71,7 +71,7 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
     Raises:
         UserError: another kind, or other values.
     """
-    kind = type(mask).__module__.partition(".")[0]
+    kind = _library(mask)
     if kind == "PIL":
         if mask.mode not in ("1", "L", "RGB"):
             remedy = _MASKS_OF_MODE.get(mask.mode, "mask.convert('L') makes one")
@@ -96,6 +96,12 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
             " mask > THRESHOLD makes booleans"
         )
     return (mask > 0).astype(np.uint8)
+
+
+def _library(value: object) -> str:
+    """`PIL` or `torch`, if it is of a class of theirs or of one that others (pillow_heif, torchvision) made of it."""
+    libraries = (kind.__module__.partition(".")[0] for kind in type(value).__mro__)
+    return next((library for library in libraries if library in ("PIL", "torch")), "")
 
 
 def _check_dense(tensor: Tensor, what: str) -> None:
