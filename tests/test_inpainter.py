@@ -262,6 +262,16 @@ def test_every_kind_of_picture_comes_back_as_that_kind_and_the_same(folder: Path
         assert np.abs(255 * unit.permute(1, 2, 0).numpy() - expected).max() <= 0.51
 
 
+def test_all_pictures_of_a_batch_have_one_range() -> None:
+    """Of a bright one alone nothing would tell."""
+    mask = hole(30, 30, 8, 9, 10)
+    batch = torch.from_numpy(np.stack([photo(30, 30), photo(30, 30) // 2 + 128])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    filled = pennet.inpaint(batch, mask, "mean")
+    assert torch.equal(filled[1], pennet.inpaint(batch[1], mask, "mean", value_range=(-1, 1)))
+    with pytest.raises(UserError, match="say value_range="):  # what is in the hole tells nothing
+        pennet.inpaint(torch.where(torch.from_numpy(mask) > 0, -1.0, batch.abs()), mask, "mean")
+
+
 class _Opened(Image.Image):
     """As what pillow_heif opens: a Pillow image of a class of another library."""
 

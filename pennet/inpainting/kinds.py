@@ -174,6 +174,8 @@ def _fill_tensor(image: Tensor, mask: Any, fill: Fill, value_range: ValueRange |
         raise UserError(
             f"mask: expected (H, W), or one (1, H, W) for each of {len(pictures)} pictures, got {tuple(np.shape(mask))}"
         )
+    if value_range is None and holes.shape[1:] == pictures.shape[2:] and _is_signed(pictures, holes):
+        value_range = (-1.0, 1.0)
     filled = [_fill_one(picture, hole, fill, value_range) for picture, hole in zip(pictures, holes, strict=True)]
     return torch.stack(filled) if image.ndim == 4 else filled[0]
 
@@ -200,6 +202,15 @@ def _fill_one(picture: Tensor, mask: NDArray[np.uint8], fill: Fill, value_range:
     painted = torch.from_numpy(filled.astype(np.float64)).permute(2, 0, 1) / 65535 * (most - least) + least
     same = torch.from_numpy(filled == levels).permute(2, 0, 1) & known
     return torch.where(same, values, painted.to(values.dtype)).to(picture.device)
+
+
+def _is_signed(pictures: Tensor, holes: NDArray[np.uint8]) -> bool:
+    """Whether any known float is negative: all pictures of a batch have one range."""
+    import torch
+
+    if not pictures.is_floating_point() or pictures.dtype.itemsize < 2:
+        return False
+    return bool(((pictures < 0) & torch.from_numpy(holes == 0).to(pictures.device)[:, None]).any())
 
 
 def _range(known: Tensor, value_range: ValueRange | None) -> ValueRange:
