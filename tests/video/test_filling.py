@@ -170,9 +170,23 @@ def test_a_codec_that_cannot_be_encoded_becomes_another_with_a_word(
     monkeypatch.setitem(writing.ENCODERS, "mpeg4", "of an FFmpeg without it")
     source = write_clip(tmp_path / "in.mp4", PAN, codec="mpeg4")
     report = fill_video(source, mask, tmp_path / "out.mp4", grey)
-    assert report.words == ("mpeg4 cannot be encoded here: the video was written as H.264.",)
+    assert report.words == ("mpeg4 in yuv420p cannot be encoded here: the video was written as H.264.",)
     with open_video(tmp_path / "out.mp4") as container:
         assert container.streams.video[0].codec_context.name == "h264"
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt", "width"), [("gif", "rgb8", 64), ("libx264rgb", "rgb24", 63)])
+def test_frames_that_cannot_be_encoded_as_they_are_become_others(
+    tmp_path: Path, mask: Path, codec: str, pix_fmt: str, width: int
+) -> None:
+    source = tmp_path / ("in.gif" if codec == "gif" else "in.mkv")
+    write_clip(source, [np.ascontiguousarray(picture[:, :width]) for picture in PAN], None, codec, pix_fmt, audio="")
+    Image.fromarray(255 * HOLE[:, :width]).save(mask)
+    report = fill_video(source, mask, tmp_path / "out.mp4", grey, smooth=False)
+    assert report.frames == 12 and "the video was written as H.264" in report.words[0]
+    for before, after in zip(frames(source), frames(tmp_path / "out.mp4"), strict=True):
+        apart = to_rgb(after).astype(int) - grey(to_rgb(before), HOLE[:, :width])
+        assert np.abs(apart.mean(axis=(0, 1))).max() < 4  # of single pixels more: a GIF's are dithered
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path, mask: Path) -> None:
@@ -202,6 +216,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path, mask: Path) -> Non
         ("folder is a file", "in.mp4"),
         ("empty folder", "empty: no pictures in this folder"),
         ("wrong container", "a name that ends as the source's keeps its codecs"),
+        ("gif", "choose a name that holds H.264, like out.mp4"),
     ],
 )
 def test_errors_name_the_file_and_leave_nothing(tmp_path: Path, mask: Path, case: str, message: str) -> None:
@@ -228,6 +243,8 @@ def test_errors_name_the_file_and_leave_nothing(tmp_path: Path, mask: Path, case
     elif case == "empty folder":
         mask = tmp_path / "empty"
         mask.mkdir()
+    elif case == "gif":
+        video, output = write_clip(tmp_path / "in.gif", PAN[:2], None, "gif", "rgb8", audio=""), tmp_path / "out.gif"
     else:
         output = tmp_path / "out.webm"
     before = sorted(tmp_path.iterdir())
