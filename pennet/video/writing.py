@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ ENCODERS = {
     "prores": "prores_ks",
 }
 """Codec -> what encodes it, where the names differ."""
+FINEST_TIME = {"mpeg1video": 0, "mpeg2video": 0, "mpeg4": 65535}
+"""Codec -> largest denominator of the times that it can tell; beyond, and for the old two always, frames are counted."""
 OTHERWISE = "libx264"
 LOSSLESS = ("ffv1", "huffyuv", "ffvhuff", "png", "rawvideo", "utvideo", "qtrle")
 QUALITY = "18"
@@ -88,10 +91,12 @@ class Copy:
                 pix_fmt = "yuv444p"
             elif not _takes(OTHERWISE, pix_fmt):
                 pix_fmt = "yuv420p"
-        out = self.container.add_stream(encoder, rate=stream.average_rate or stream.guessed_rate)
+        rate = stream.average_rate or stream.guessed_rate
+        out = self.container.add_stream(encoder, rate=rate)
         made = out.codec_context
         made.width, made.height, made.pix_fmt = given.width, given.height, pix_fmt
-        made.time_base = stream.time_base
+        is_coarse = stream.time_base.denominator > FINEST_TIME.get(encoder, math.inf)
+        made.time_base = 1 / rate if is_coarse else stream.time_base
         own_matrix = ("colorspace",) if pix_fmt == given.pix_fmt else ()  # of RGB that became another one
         for name in ("color_primaries", "color_trc", "color_range", "sample_aspect_ratio", *own_matrix):
             if (value := getattr(given, name)) is not None:

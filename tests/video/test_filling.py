@@ -189,6 +189,23 @@ def test_frames_that_cannot_be_encoded_as_they_are_become_others(
         assert np.abs(apart.mean(axis=(0, 1))).max() < 4  # of single pixels more: a GIF's are dithered
 
 
+@pytest.mark.parametrize(("name", "codec"), [("in.mpg", "mpeg2video"), ("in.vob", "mpeg1video"), ("in.ts", "mpeg4")])
+def test_codecs_that_count_frames_in_containers_that_tell_times(tmp_path: Path, mask: Path, name: str, codec: str) -> None:
+    source, output = tmp_path / name, tmp_path / name.replace("in", "out")
+    with av.open(str(source), "w") as container:
+        video = container.add_stream(codec, rate=25)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        for picture in PAN:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode(None))
+    assert frames(source)[0].time_base.denominator == 90000
+    assert fill_video(source, mask, output, grey).words == ()
+    before, after = ([float(frame.time) for frame in frames(path)] for path in (source, output))
+    assert np.diff(after) == pytest.approx(np.diff(before), abs=1e-4)
+    with open_video(output) as container:
+        assert container.streams.video[0].codec_context.name == codec
+
+
 def test_memory_does_not_grow_with_the_length(tmp_path: Path, mask: Path) -> None:
     import tracemalloc
 
