@@ -320,6 +320,9 @@ def test_command(tmp_path: Path, mask: Path, monkeypatch: pytest.MonkeyPatch) ->
         result = CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), "-o", str(name)])
         assert result.exit_code == 1
         assert words in result.output
+    for video in ("", str(tmp_path / "none.mp4")):
+        result = CliRunner().invoke(app, ["inpaint-video", video, str(mask)])
+        assert (result.exit_code, "no such file" in result.output) == (1, True)
     assert CliRunner().invoke(app, ["inpaint-video", str(source), str(mask)]).exit_code == 0
     assert (tmp_path / "in_filled.mp4").exists()
     assert (
