@@ -88,6 +88,20 @@ def test_methods_without_training_keep_known_pixels(model: str, dtype: type, str
     assert (filled[mask > 0] != image[mask > 0]).any()
 
 
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1)])
+def test_of_a_single_line_nothing_beside_it_is_seen(shape: tuple[int, int]) -> None:
+    """OpenCV's Telea took what lay in memory there, another time another."""
+    image, mask = np.full((*shape, 3), 100, np.uint8), np.zeros(shape, np.uint8)
+    mask.flat[[0, 150, 151, 299]] = 1
+    inpainter, found = Inpainter("telea"), set()
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        used = [rng.integers(0, 256, 40 + seed, np.uint8) for _ in range(50)]  # what memory is taken from afterwards
+        del used
+        found.add(inpainter.fill(image, mask).image.tobytes())
+    assert len(found) == 1
+
+
 def test_a_picture_of_its_size_is_filled_as_the_library_does(inpainter: Inpainter, folder: Path) -> None:
     generator = load_generator(folder)
     for strategy in ("auto", "original", "crop", "resize"):
@@ -246,6 +260,36 @@ def test_every_kind_of_picture_comes_back_as_that_kind_and_the_same(folder: Path
         assert torch.equal(painted[:, mask == 0], floats[:, mask == 0])
         unit = (painted + 1) / 2 if not how else painted
         assert np.abs(255 * unit.permute(1, 2, 0).numpy() - expected).max() <= 0.51
+
+
+def test_all_pictures_of_a_batch_have_one_range() -> None:
+    """Of a bright one alone nothing would tell."""
+    mask = hole(30, 30, 8, 9, 10)
+    batch = torch.from_numpy(np.stack([photo(30, 30), photo(30, 30) // 2 + 128])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    filled = pennet.inpaint(batch, mask, "mean")
+    assert torch.equal(filled[1], pennet.inpaint(batch[1], mask, "mean", value_range=(-1, 1)))
+    with pytest.raises(UserError, match="say value_range="):  # what is in the hole tells nothing
+        pennet.inpaint(torch.where(torch.from_numpy(mask) > 0, -1.0, batch.abs()), mask, "mean")
+
+
+class _Opened(Image.Image):
+    """As what pillow_heif opens: a Pillow image of a class of another library."""
+
+
+class _Wrapped(torch.Tensor):
+    """As the tensors of torchvision."""
+
+
+def test_classes_that_other_libraries_make_of_these_kinds_are_of_them() -> None:
+    pixels, mask = photo(30, 30), hole(30, 30, 8, 9, 10)
+    expected = pennet.inpaint(pixels, mask, "mean")
+    opened, drawn = _Opened(), _Opened()
+    opened.__setstate__([{}, "RGB", (30, 30), None, pixels.tobytes()])
+    drawn.__setstate__([{}, "L", (30, 30), None, (255 * mask).tobytes()])
+    assert np.array_equal(np.asarray(pennet.inpaint(opened, drawn, "mean")), expected)
+    wrapped = torch.from_numpy(pixels).permute(2, 0, 1).as_subclass(_Wrapped)
+    filled = pennet.inpaint(wrapped, torch.from_numpy(mask).as_subclass(_Wrapped), "mean")
+    assert np.array_equal(filled.permute(1, 2, 0), expected)
 
 
 def test_grey_stays_grey(folder: Path) -> None:

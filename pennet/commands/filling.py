@@ -79,6 +79,7 @@ def fill_photo(job: Job, inpainter: Inpainter, settings: Settings, progress: Pro
         UserError, OSError: a photo or mask that cannot be used, or a result that cannot be written; nothing was.
     """
     from pennet.inference import check_copies_pixels
+    from pennet.photos.discs import dilated
     from pennet.photos.photo import opaque_in
     from pennet.photos.reading import read_photo
     from pennet.photos.writing import check_writable, write_photo
@@ -100,7 +101,8 @@ def fill_photo(job: Job, inpainter: Inpainter, settings: Settings, progress: Pro
     words += write_photo(job.output, photo, filled.image)
     if settings.sources:
         assert inpainter.generator is not None
-        _draw_sources(settings.sources, inpainter.generator, photo.pixels, mask, filled.image, settings.sharpness)
+        painted = dilated(mask, settings.feather_px)  # the ring that fades is painted, too
+        _draw_sources(settings.sources, inpainter.generator, photo.pixels, painted, filled.image, settings.sharpness)
     return replace(outcome, seconds=time.perf_counter() - start, words=_each_once(words))
 
 

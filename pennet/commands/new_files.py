@@ -23,7 +23,7 @@ def check_new(path: Path, inputs: Iterable[Path], overwrite: bool) -> None:
     """Whether a result may be written there.
 
     Raises:
-        UserError: it would take the place of an input, or, without `overwrite`, of anything; or lie in a file.
+        UserError: it would take the place of an input, of a folder, or, without `overwrite`, of anything; or lie in a file.
     """
     from pennet.data.sources.search import shown
 
@@ -31,6 +31,8 @@ def check_new(path: Path, inputs: Iterable[Path], overwrite: bool) -> None:
         raise UserError(f"{shown(path)}: {shown(folder)} is a file and holds no others; name another folder")
     if same_file(path) in map(same_file, inputs):
         raise UserError(f"{shown(path)}: is an input, and inputs are never overwritten; choose another name for the result")
+    if path.is_dir():
+        raise UserError(f"{shown(path)}: is a folder; name a file in it")
     if path.exists() and not overwrite:
         raise UserError(f"{shown(path)}: exists; --overwrite replaces it")
 

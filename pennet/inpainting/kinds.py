@@ -49,7 +49,7 @@ def fill_like(image: Any, mask: Any, fill: Fill, value_range: ValueRange | None 
     Raises:
         UserError: a kind, a type or a shape that is not taken.
     """
-    kind = type(image).__module__.partition(".")[0]
+    kind = _library(image)
     if value_range is not None and kind != "torch":
         raise UserError(f"value_range: says what the floats of a torch tensor mean; leave it out for {_name(image)}")
     if kind == "torch":
@@ -71,7 +71,7 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
     Raises:
         UserError: another kind, or other values.
     """
-    kind = type(mask).__module__.partition(".")[0]
+    kind = _library(mask)
     if kind == "PIL":
         if mask.mode not in ("1", "L", "RGB"):
             remedy = _MASKS_OF_MODE.get(mask.mode, "mask.convert('L') makes one")
@@ -96,6 +96,12 @@ def mask_array(mask: Any) -> NDArray[np.uint8]:
             " mask > THRESHOLD makes booleans"
         )
     return (mask > 0).astype(np.uint8)
+
+
+def _library(value: object) -> str:
+    """`PIL` or `torch`, if it is of a class of theirs or of one that others (pillow_heif, torchvision) made of it."""
+    libraries = (kind.__module__.partition(".")[0] for kind in type(value).__mro__)
+    return next((library for library in libraries if library in ("PIL", "torch")), "")
 
 
 def _check_dense(tensor: Tensor, what: str) -> None:
@@ -168,6 +174,8 @@ def _fill_tensor(image: Tensor, mask: Any, fill: Fill, value_range: ValueRange |
         raise UserError(
             f"mask: expected (H, W), or one (1, H, W) for each of {len(pictures)} pictures, got {tuple(np.shape(mask))}"
         )
+    if value_range is None and holes.shape[1:] == pictures.shape[2:] and _is_signed(pictures, holes):
+        value_range = (-1.0, 1.0)
     filled = [_fill_one(picture, hole, fill, value_range) for picture, hole in zip(pictures, holes, strict=True)]
     return torch.stack(filled) if image.ndim == 4 else filled[0]
 
@@ -194,6 +202,15 @@ def _fill_one(picture: Tensor, mask: NDArray[np.uint8], fill: Fill, value_range:
     painted = torch.from_numpy(filled.astype(np.float64)).permute(2, 0, 1) / 65535 * (most - least) + least
     same = torch.from_numpy(filled == levels).permute(2, 0, 1) & known
     return torch.where(same, values, painted.to(values.dtype)).to(picture.device)
+
+
+def _is_signed(pictures: Tensor, holes: NDArray[np.uint8]) -> bool:
+    """Whether any known float is negative: all pictures of a batch have one range."""
+    import torch
+
+    if not pictures.is_floating_point() or pictures.dtype.itemsize < 2:
+        return False
+    return bool(((pictures < 0) & torch.from_numpy(holes == 0).to(pictures.device)[:, None]).any())
 
 
 def _range(known: Tensor, value_range: ValueRange | None) -> ValueRange:

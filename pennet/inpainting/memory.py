@@ -7,6 +7,7 @@ rows), and its scores. The factors were fitted to measured peaks; `tests/inpaint
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ PER_HOLE_PIXEL = {"biharmonic": 4500}
 """Bytes of a method without training that solves one equation for each pixel of a hole: 3.4 kB at 120x120, and growing."""
 
 _ASKED: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
+_ASKING = threading.Lock()
+"""Held while a network is asked: what another thread lets it paint would be counted, too."""
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -69,11 +72,14 @@ def peak_bytes(
         own += per_hole_pixel * max(int(hole.sum()) for hole in holes)
     for height, width, factor in {window[2:] for window in windows}:
         pixels = height * width
-        each: float = PER_PIXEL_CARRIED if carries and factor > 1 else PER_PIXEL
+        needed: float = pixels * (PER_PIXEL_CARRIED if carries and factor > 1 else PER_PIXEL)
         if generator is not None:
-            pixels_seen = -(-height // factor) * -(-width // factor)
-            each += network_bytes(generator) * pixels_seen / pixels
-        largest = max(largest, int(each * pixels))
+            lines_seen, columns_seen = -(-height // factor), -(-width // factor)
+            needed += network_bytes(generator) * lines_seen * columns_seen
+            if attention_gib := getattr(generator, "attention_gib", None):  # of ONNX: all scores at once, or refused
+                most = float(generator.max_gib)  # type: ignore[arg-type]
+                needed += min(most, attention_gib(1, lines_seen, columns_seen)) * 2**30
+        largest = max(largest, int(needed))
     return own + largest + (scores_bytes(generator) if generator is not None else 0)
 
 
@@ -90,9 +96,10 @@ def scores_bytes(generator: nn.Module) -> int:
 
 def network_bytes(generator: nn.Module) -> float:
     """Bytes for each pixel of its input that a network holds at its peak, found by asking it about a small picture once."""
-    if generator not in _ASKED:
-        _ASKED[generator] = _ask(generator)
-    return _ASKED[generator]
+    with _ASKING:
+        if generator not in _ASKED:
+            _ASKED[generator] = _ask(generator)
+        return _ASKED[generator]
 
 
 def _ask(generator: nn.Module) -> float:

@@ -60,8 +60,8 @@ def find_model(wanted: str | Path | nn.Module) -> Model:
     if isinstance(wanted, str) and wanted.startswith(REGISTERED):
         from pennet.inpainting.registered import find_registered
 
-        folder = find_registered(wanted)
-        return Model(name, load_generator(folder), trained_size(folder))
+        with find_registered(wanted) as folder:
+            return Model(name, load_generator(folder), trained_size(folder))
     path = Path(wanted)
     if path.suffix.lower() == ".onnx":
         from pennet.onnx.running import load_onnx

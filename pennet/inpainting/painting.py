@@ -81,7 +81,12 @@ def paint_classically(method: str, image: NDArray[Any], mask: NDArray[np.uint8])
     """A window's pixels as a method without training paints them, in 256 levels: (H, W, 3) of the type that came in."""
     from pennet.classical import fill
 
+    height, width = mask.shape
+    for axis in (0, 1):
+        if mask.shape[axis] == 1:  # OpenCV's Telea reads beyond a single line
+            image, mask = np.repeat(image, 2, axis), np.repeat(mask, 2, axis)
     if image.dtype == np.uint8:
-        return fill(method, image, mask)
+        return fill(method, image, mask)[:height, :width]
     step = np.iinfo(image.dtype).max // 255  # 257: the largest level becomes the largest
-    return fill(method, np.round(image / step).astype(np.uint8), mask).astype(image.dtype) * image.dtype.type(step)
+    painted = fill(method, np.round(image / step).astype(np.uint8), mask)[:height, :width]
+    return painted.astype(image.dtype) * image.dtype.type(step)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pennet.errors import UserError
 from pennet.extras import require
@@ -16,8 +19,9 @@ STORE_FILE = "mlflow.db"
 """The project's own store, in the folder that a checkout is run from."""
 
 
-def find_registered(uri: str) -> Path:
-    """The folder of a registered version's generator, brought here if it lies elsewhere.
+@contextmanager
+def find_registered(uri: str) -> Iterator[Path]:
+    """The folder of a registered version's generator: a copy, brought here and gone in the end.
 
     The store is the one that `MLFLOW_TRACKING_URI` names, or `mlflow.db` of the folder that this runs in.
 
@@ -45,12 +49,13 @@ def find_registered(uri: str) -> Path:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=store))
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{uri}: cannot be had from {store}: {reason}") from error
-    found = sorted(path.parent for path in (folder / "artifacts").glob("*/generator.safetensors"))
-    if not found:
-        raise UserError(f"{uri}: this version holds no generator of the project; name another")
-    return found[0]
+    with TemporaryDirectory(prefix="pennet-") as own:
+        try:  # without a place of its own, MLflow leaves its copy behind, and a note in a store that lies here
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=own, tracking_uri=store))
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"{uri}: cannot be had from {store}: {reason}") from error
+        found = sorted(path.parent for path in (folder / "artifacts").glob("*/generator.safetensors"))
+        if not found:
+            raise UserError(f"{uri}: this version holds no generator of the project; name another")
+        yield found[0]

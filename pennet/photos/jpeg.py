@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 from typing import Any
 
 from PIL import ImageFile, JpegImagePlugin
@@ -24,6 +25,8 @@ _COLOURS = (0xE0, 0xEE)
 _CREDENTIALS = 0xEB
 _LONGEST = 65533
 _MOST_BYTES_OF_PIXEL = 8
+_LARGER_BUFFER = threading.Lock()
+"""Pillow has one number for all threads."""
 _COMMON_HUFFMAN = bytes((0, 0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0))
 """How the table of annex K begins, which is written where nobody asked for better ones."""
 QUALITY = 95
@@ -121,19 +124,18 @@ def write(samples: Samples, form: Form) -> tuple[bytes, list[str]]:
 
 def _encoded(samples: Samples, settings: dict[str, Any]) -> bytes:
     """By Pillow, which makes progressive and optimised files in a buffer that fine noise outgrows: then in a larger one."""
-    usual = ImageFile.MAXBLOCK
-    for most in (usual, _MOST_BYTES_OF_PIXEL * samples[..., 0].size):
+    image, out = image_of(samples), io.BytesIO()
+    try:
+        image.save(out, format="JPEG", **settings)
+    except OSError:
         out = io.BytesIO()
-        try:
-            ImageFile.MAXBLOCK = most
-            image_of(samples).save(out, format="JPEG", **settings)
-        except OSError:
-            if most != usual:
-                raise
-        else:
-            break
-        finally:
-            ImageFile.MAXBLOCK = usual
+        with _LARGER_BUFFER:
+            usual = ImageFile.MAXBLOCK
+            try:
+                ImageFile.MAXBLOCK = _MOST_BYTES_OF_PIXEL * samples[..., 0].size
+                image.save(out, format="JPEG", **settings)
+            finally:
+                ImageFile.MAXBLOCK = usual
     return out.getvalue()
 
 

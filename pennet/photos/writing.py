@@ -27,6 +27,8 @@ _DEEP = ("PNG", "TIFF")
 """Formats of 16 bits."""
 _WITH_GREY = ("PNG", "JPEG", "TIFF", "BMP", "AVIF")
 _WITH_GREY_AND_ALPHA = ("PNG", "TIFF")
+_LONGEST_SIDE = {"WEBP": 16383, "JPEG": 65500, "AVIF": 32768}
+"""Pixels, where a format, its encoder or, of AVIF, its reader ends."""
 _COLOUR_SPACE = slice(16, 20)
 """Where a profile says what numbers it is about (ICC.1, 7.2.6)."""
 _WITHOUT_ALPHA = ("JPEG", "BMP")
@@ -36,9 +38,14 @@ def check_writable(path: Path, photo: Photo) -> None:
     """Whether a photo can be written under a name: to be asked before the hole is filled.
 
     Raises:
-        UserError: the suffix names no format that photos are written in, or one without transparency, which the photo has.
+        UserError: the suffix names no format that photos are written in, or one without transparency, which the photo has,
+            or of smaller pictures.
     """
     format = _format(path)
+    height, width = photo.pixels.shape[:2]
+    if max(height, width) > (longest := _LONGEST_SIDE.get(format, max(height, width))):
+        what = f"{shown(photo.path)} has {width} x {height} px, and no side of a {format} is longer than {longest}"
+        raise UserError(f"{shown(path)}: {what}; write a PNG or TIFF")
     if format in _WITHOUT_ALPHA and not _opaque(photo):
         what = f"{shown(photo.path)} has transparency, which {format} does not hold"
         raise UserError(f"{shown(path)}: {what}; write a PNG, TIFF or WebP")

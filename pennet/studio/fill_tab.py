@@ -11,6 +11,8 @@ import gradio as gr
 import numpy as np
 
 from pennet.errors import UserError
+from pennet.photos.photo import Photo, opaque_in
+from pennet.photos.reading import FORMAT_OF_SUFFIX
 from pennet.photos.writing import write_photo
 from pennet.studio.kept_files import new_folder
 from pennet.studio.limits import Limits
@@ -60,7 +62,7 @@ def fill_tab(models: Models, limits: Limits) -> gr.State:
             height, width = read.pixels.shape[:2]
             words, picture, layers = read.words, shown(read.pixels), []
             if mask_path is not None:
-                hole = read_mask(Path(mask_path), height, width, invert, resize)
+                hole = read_mask(Path(mask_path), height, width, invert, resize, limits)
                 words, layers = (*words, *hole.words), [as_layer(hole.mask)]  # as if painted: it can be erased
             about = html.escape("; ".join([f"{Path(path).name}: {width} × {height} px", *words])) + f". {HINT}"
         return [about, {"background": picture, "layers": layers, "composite": None}]
@@ -117,10 +119,10 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
         if name not in names:
             return [gr.skip()] * 3
         with told(name):
-            photo = read_upload(job.photo, limits)
+            photo = opaque_in(read_upload(job.photo, limits), job.mask)
             inpainter = models.inpainter(name)
             filled = inpainter.fill(photo.pixels, job.mask, progress=lambda done, of: progress((done, of), unit="windows"))
-            suffix = job.photo.suffix or ".png"
+            suffix = _ending(photo)
             written = new_folder() / f"{job.photo.stem}-{Path(name).name}{suffix}"
             words = [*filled.plan.words, *write_photo(written, photo, filled.image)]
         facts = [f"{filled.seconds:.2f} s", f"hole {_percent(job)}", f"strategy {filled.plan.strategy}", *words]
@@ -129,6 +131,12 @@ def _filling(models: Models, name: str, limits: Limits) -> Callable[..., Any]:
         return [before_after, button, html.escape("; ".join(facts))]
 
     return fill
+
+
+def _ending(photo: Photo) -> str:
+    """Of the photo's name, if that says what the photo is: browsers save many a WebP as `photo.jpg`."""
+    own = photo.path.suffix
+    return own if FORMAT_OF_SUFFIX.get(own.lower()) == photo.form.format else f".{photo.form.format.lower()}"
 
 
 def _middle(job: Job) -> float:

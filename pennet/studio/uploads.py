@@ -47,9 +47,6 @@ def read_upload(path: Path, limits: Limits) -> Photo:
     try:
         _check_size(path, limits)
         return read_photo(path)
-    except FileNotFoundError as error:
-        minutes = f"{limits.keep_minutes:g} minutes"
-        raise UserError(f"{path.name}: uploads are deleted after {minutes}; please upload it again") from error
     except (UserError, OSError) as error:
         raise UserError(str(error).replace(str(path), path.name)) from error
 
@@ -73,7 +70,7 @@ def read_job(
     height, width = read_upload(photo, limits).pixels.shape[:2]
     hole = painted(editor, height, width)
     if mask is not None:
-        uploaded = read_mask(mask, height, width, invert, resize).mask
+        uploaded = read_mask(mask, height, width, invert, resize, limits).mask
         hole = _edited(uploaded, hole) if _drawn(editor) else uploaded
     if not hole.any():
         raise UserError("no hole: paint over what is to be filled, or upload a mask")
@@ -82,13 +79,14 @@ def read_job(
     return Job(photo, hole)
 
 
-def read_mask(path: Path, height: int, width: int, invert: bool, resize: bool) -> Hole:
+def read_mask(path: Path, height: int, width: int, invert: bool, resize: bool, limits: Limits) -> Hole:
     """Reads an uploaded mask for a photo of a size.
 
     Raises:
-        UserError: what `read_hole` refuses, in words of the page.
+        UserError: too large or gone, as of a photo, or what `read_hole` refuses, in words of the page.
     """
     try:
+        _check_size(path, limits)
         return read_hole(path, height, width, invert=invert, resize=resize)
     except (UserError, OSError) as error:
         message = str(error).replace(str(path), path.name)
@@ -145,7 +143,11 @@ def _edited(mask: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def _check_size(path: Path, limits: Limits) -> None:
-    megabytes = path.stat().st_size / 2**20
+    try:
+        megabytes = path.stat().st_size / 2**20
+    except FileNotFoundError as error:
+        minutes = f"{limits.keep_minutes:g} minutes"
+        raise UserError(f"{path.name}: uploads are deleted after {minutes}; please upload it again") from error
     if megabytes > limits.megabytes:
         raise UserError(f"{path.name}: {megabytes:.1f} MB; this page takes files of at most {limits.megabytes} MB")
     try:

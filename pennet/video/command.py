@@ -36,6 +36,10 @@ def inpaint_video(
     """Fill the hole of every frame of a video; sound and subtitles stay as they are, and the flicker is printed."""
     try:
         require("video", "av")
+        from pennet.video.reading import open_video
+
+        with open_video(video) as source:
+            total = source.streams.video[0].frames or None
         output = output or video.with_stem(f"{video.stem}_filled")
         check_new(output, (video, mask), overwrite)
         from tqdm import tqdm
@@ -43,11 +47,8 @@ def inpaint_video(
         from pennet.inpainter import Inpainter
         from pennet.video.attention_memory import AttentionMemory, remembers
         from pennet.video.filling import fill_video
-        from pennet.video.reading import open_video
 
         inpainter = Inpainter(model, device)
-        with open_video(video) as source:
-            total = source.streams.video[0].frames or None
         with tqdm(total=total, unit="frame") as bar:
             report = fill_video(
                 video,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ ENCODERS = {
     "prores": "prores_ks",
 }
 """Codec -> what encodes it, where the names differ."""
+FINEST_TIME = {"mpeg1video": 0, "mpeg2video": 0, "mpeg4": 65535}
+"""Codec -> largest denominator of the times that it can tell; beyond, and for the old two always, frames are counted."""
 OTHERWISE = "libx264"
 LOSSLESS = ("ffv1", "huffyuv", "ffvhuff", "png", "rawvideo", "utvideo", "qtrle")
 QUALITY = "18"
@@ -44,6 +47,7 @@ class Copy:
 
     def __init__(self, path: Path, source: Any, named: Path, rotation: int = 0):
         self.named, self.words = named, list[str]()
+        self._remedy = "a name that ends as the source's keeps its codecs"
         try:
             self.container = av.open(str(path), "w")
         except (ValueError, av.FFmpegError) as error:
@@ -78,17 +82,23 @@ class Copy:
     def _encoded(self, stream: Any) -> Any:
         codec = stream.codec_context.name
         codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(codec, codec)
-        encoder = ENCODERS.get(codec, codec)
-        try:
-            Codec(encoder, "w")
-        except ValueError:
-            self.words.append(f"{codec} cannot be encoded here: the video was written as H.264.")
-            encoder = OTHERWISE
-        out = self.container.add_stream(encoder, rate=stream.average_rate or stream.guessed_rate)
-        given, made = stream.codec_context, out.codec_context
-        made.width, made.height, made.pix_fmt = given.width, given.height, given.pix_fmt
-        made.time_base = stream.time_base
-        for name in ("color_primaries", "color_trc", "colorspace", "color_range", "sample_aspect_ratio"):
+        given = stream.codec_context
+        encoder, pix_fmt = ENCODERS.get(codec, codec), given.pix_fmt
+        if not _takes(encoder, pix_fmt):
+            self.words.append(f"{codec} in {pix_fmt} cannot be encoded here: the video was written as H.264.")
+            encoder, self._remedy = OTHERWISE, f"choose a name that holds H.264, like {self.named.stem}.mp4"
+            if given.width % 2 or given.height % 2:  # halved colours need even sides
+                pix_fmt = "yuv444p"
+            elif not _takes(OTHERWISE, pix_fmt):
+                pix_fmt = "yuv420p"
+        rate = stream.average_rate or stream.guessed_rate
+        out = self.container.add_stream(encoder, rate=rate)
+        made = out.codec_context
+        made.width, made.height, made.pix_fmt = given.width, given.height, pix_fmt
+        is_coarse = stream.time_base.denominator > FINEST_TIME.get(encoder, math.inf)
+        made.time_base = 1 / rate if is_coarse else stream.time_base
+        own_matrix = ("colorspace",) if pix_fmt == given.pix_fmt else ()  # of RGB that became another one
+        for name in ("color_primaries", "color_trc", "color_range", "sample_aspect_ratio", *own_matrix):
             if (value := getattr(given, name)) is not None:
                 setattr(made, name, value)
         if codec in LOSSLESS:
@@ -101,7 +111,11 @@ class Copy:
 
     def write(self, frame: Any) -> None:
         """Encodes the next frame."""
-        self._mux(self.video_out.encode(frame))
+        try:
+            packets = self.video_out.encode(frame)
+        except (ValueError, av.FFmpegError) as error:  # an encoder is opened with its first frame
+            raise self._refused(error) from error
+        self._mux(packets)
 
     def copy(self, packet: Any) -> None:
         """Copies a packet of another stream than the video."""
@@ -111,7 +125,7 @@ class Copy:
 
     def close(self) -> None:
         """Encodes what is still held back, and ends the file."""
-        self._mux(self.video_out.encode(None))
+        self.write(None)
         try:
             self.container.close()
         except av.FFmpegError as error:
@@ -129,7 +143,16 @@ class Copy:
             raise self._refused(error) from error
 
     def _refused(self, error: Exception) -> UserError:
-        return UserError(f"{self.named}: {error}; a name that ends as the source's keeps its codecs")
+        return UserError(f"{self.named}: {error}; {self._remedy}")
+
+
+def _takes(encoder: str, pix_fmt: str) -> bool:
+    """Whether an encoder is there, and for frames as the source has them: of GIFs FFmpeg decodes others than it encodes."""
+    try:
+        formats = Codec(encoder, "w").video_formats
+    except ValueError:
+        return False
+    return not formats or pix_fmt in {each.name for each in formats}
 
 
 def _bit_rate(stream: Any) -> int:

@@ -342,3 +342,14 @@ def test_sources_are_drawn_beside_the_result(photo: np.ndarray, model: str) -> N
     code, _, err = inpaint("photo.png", "mask.png", "-o", "b.png", "--model", model, "--sources", "s.png", method=None)
     assert (code, err) == (1, "pennet: s.png: exists; --overwrite replaces it\n")
     assert not Path("b.png").exists()
+
+
+def test_sources_are_those_of_the_ring_that_fades_too(photo: np.ndarray, model: str) -> None:
+    for option in ("--feather", "--dilate"):
+        chosen = [option, "4", "--model", model, "--sources", f"{option[2:]}.png", "-o", f"{option[2:]}_filled.png"]
+        code, _, err = inpaint("photo.png", "mask.png", *chosen, method=None)
+        assert code == 0, err
+    feather, dilate = pixels("feather.png"), pixels("dilate.png")
+    third = feather.shape[1] // 3
+    assert np.array_equal(feather[:, :third], dilate[:, :third])
+    assert np.array_equal(feather[:, -third:], dilate[:, -third:])

@@ -187,6 +187,13 @@ def test_a_file_holds_no_result() -> None:
         assert "is a file and holds no others; name another folder" in error
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_is_not_overwritten(overwrite: bool) -> None:
+    touch("a.jpg", "m.png", "a_filled.jpg/b.jpg")
+    (error,) = errors(find_jobs(["a.jpg"], "m.png", overwrite=overwrite))
+    assert error == "a_filled.jpg: is a folder; name a file in it"
+
+
 @pytest.mark.parametrize("empty", ["", "-"])
 def test_a_name_that_is_empty_is_not_the_folder_that_one_is_in(empty: str) -> None:
     touch("a.jpg", "m.png")

@@ -1,12 +1,15 @@
 """What memory is estimated, beside the peak of a process that fills the hole; and what is available."""
 
+import contextlib
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pennet.inpainter import Inpainter
 from pennet.inpainting import memory
@@ -53,6 +56,37 @@ def test_the_estimate_is_within_a_factor_of_two(kind: str, side: int, strategy: 
     assert result.returncode == 0, result.stderr
     estimated, measured = map(float, result.stdout.strip()[1:-1].split(","))
     assert measured / 2 <= estimated <= 2 * measured
+
+
+class _Meeting(torch.nn.Module):
+    """Its callers wait for each other, if they come at once, before and after it paints."""
+
+    unit_px = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paint = torch.nn.Conv2d(3, 8, 1)
+        self.meeting = threading.Barrier(2)
+
+    def forward(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        self._meet()
+        painted = self.paint(image)
+        self._meet()
+        return painted
+
+    def _meet(self) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.meeting.wait(0.5)
+
+
+def test_what_two_threads_ask_at_once_is_not_counted_twice() -> None:
+    generator = _Meeting()
+    threads = [threading.Thread(target=memory.network_bytes, args=(generator,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert memory.network_bytes(generator) == memory._ask(generator)
 
 
 def test_the_limit_of_addresses_counts(monkeypatch: pytest.MonkeyPatch) -> None:

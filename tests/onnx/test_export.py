@@ -16,6 +16,8 @@ from pennet import inference
 from pennet.cli import app
 from pennet.errors import UserError
 from pennet.generator_files import save_generator
+from pennet.inpainter import Inpainter
+from pennet.inpainting import memory
 from pennet.methods import build_generator
 from pennet.onnx.exporting import OPSET, export_onnx
 from pennet.onnx.running import OnnxGenerator, load_onnx
@@ -138,6 +140,14 @@ def test_dense_attention_beyond_the_memory_is_refused_with_its_size(files: dict[
         exported(torch.zeros(1, 3, 128, 96), torch.zeros(1, 1, 128, 96))
     with pytest.raises(ValueError, match="needs sides that divide by 8"):
         exported(torch.zeros(1, 3, 30, 32), torch.zeros(1, 1, 30, 32))
+
+
+def test_dense_attention_is_part_of_the_estimate(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda _: None)
+    mask = np.zeros((256, 256), np.uint8)
+    mask[100:120, 100:120] = 1
+    plan = Inpainter(load_onnx(files["copying"]), "cpu").plan(mask, "original")
+    assert 2.0 < plan.memory_bytes / 2**30 < 2.3  # and the pictures themselves
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """Photos that lose something when they are stored lose no more than they did."""
 
 import io
+import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 
-from pennet.photos import vp8
+from pennet.photos import jpeg, vp8
 from pennet.photos.reading import read_photo
 from pennet.photos.writing import write_photo
 from tests.photos.samples import encoded
@@ -73,6 +74,29 @@ def test_noise_that_outgrows_pillows_buffer(tmp_path: Path) -> None:
     content = cv2.imencode(".jpg", noise, how)[1].tobytes()
     target, words = written(content, "photo.jpg", tmp_path)
     assert words == () and abs(target.stat().st_size / len(content) - 1) < 0.15
+
+
+def test_a_larger_buffer_is_for_that_photo_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread saves while Pillow's number, which all threads share, is larger."""
+    usual, save, inside, done = ImageFile.MAXBLOCK, Image.Image.save, threading.Event(), threading.Event()
+    small = np.zeros((8, 8, 3), np.uint8)
+    other = threading.Thread(target=jpeg._encoded, args=(small, {"quality": 90}))
+
+    def meeting(image: Image.Image, *args: object, **how: object) -> None:
+        if image.size == (8, 8):
+            inside.set()
+            done.wait(30)
+        elif usual != ImageFile.MAXBLOCK:
+            other.start()
+            inside.wait(30)
+        save(image, *args, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "save", meeting)
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    assert jpeg._encoded(noise, {"quality": 100, "subsampling": 0, "progressive": True})
+    done.set()
+    other.join()
+    assert usual == ImageFile.MAXBLOCK
 
 
 @pytest.mark.parametrize("quality", [30, 75, 90])

@@ -268,6 +268,21 @@ def test_transparency_is_refused_where_there_is_none(suffix: str, tmp_path: Path
     write_photo(target, photo, photo.pixels)
 
 
+@pytest.mark.parametrize(("suffix", "longest"), [(".webp", 16383), (".jpg", 65500), (".avif", 32768)])
+def test_a_photo_longer_than_a_format_holds_is_refused_before_it_is_filled(
+    suffix: str, longest: int, tmp_path: Path
+) -> None:
+    for side in (longest, longest + 1):
+        pixels = np.zeros((side, 1, 3), np.uint8)
+        photo, target = Photo(tmp_path / "long.png", pixels), tmp_path / f"filled{suffix}"
+        if side > longest:
+            with pytest.raises(UserError, match=rf"filled.*long\.png has 1 x {side} px, .* than {longest}; write a PNG"):
+                check_writable(target, photo)
+        else:
+            write_photo(target, photo, pixels)
+            assert read_photo(target).pixels.shape == pixels.shape
+
+
 def test_pixels_that_come_from_no_file(tmp_path: Path) -> None:
     pixels = random_samples(5, 6, 3, 8, 0)
     write_photo(tmp_path / "filled.png", Photo(Path("array"), pixels), pixels)

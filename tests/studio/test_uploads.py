@@ -80,6 +80,8 @@ def test_messages_name_the_file_as_the_visitor_knows_it(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(told.value)
     with pytest.raises(UserError, match=r"^gone\.png: uploads are deleted after 5 minutes; please upload it again$"):
         read_upload(tmp_path / "gone.png", LIMITS)
+    with pytest.raises(UserError, match=r"^gone\.png: uploads are deleted after 5 minutes; please upload it again$"):
+        read_job(tmp_path / "a.png", None, tmp_path / "gone.png", False, False, LIMITS)
 
 
 def test_what_is_too_large_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
@@ -91,6 +93,10 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(tmp_path: Path) -> No
     (tmp_path / "heavy.png").write_bytes(bytes(3 * 2**20))
     with pytest.raises(UserError, match=r"^heavy\.png: 3\.0 MB; this page takes files of at most 1 MB$"):
         read_upload(tmp_path / "heavy.png", LIMITS)
+    write_photo(tmp_path / "a.png", 0)
+    for name in ("wide", "heavy"):  # a mask is decoded as a photo is
+        with pytest.raises(UserError, match=rf"^{name}\.png: .*; this page takes (photos|files) of at most 1"):
+            read_job(tmp_path / "a.png", None, tmp_path / f"{name}.png", False, True, LIMITS)
 
 
 def test_a_browser_is_sent_eight_bits_of_a_bounded_size() -> None:

@@ -170,9 +170,40 @@ def test_a_codec_that_cannot_be_encoded_becomes_another_with_a_word(
     monkeypatch.setitem(writing.ENCODERS, "mpeg4", "of an FFmpeg without it")
     source = write_clip(tmp_path / "in.mp4", PAN, codec="mpeg4")
     report = fill_video(source, mask, tmp_path / "out.mp4", grey)
-    assert report.words == ("mpeg4 cannot be encoded here: the video was written as H.264.",)
+    assert report.words == ("mpeg4 in yuv420p cannot be encoded here: the video was written as H.264.",)
     with open_video(tmp_path / "out.mp4") as container:
         assert container.streams.video[0].codec_context.name == "h264"
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt", "width"), [("gif", "rgb8", 64), ("libx264rgb", "rgb24", 63)])
+def test_frames_that_cannot_be_encoded_as_they_are_become_others(
+    tmp_path: Path, mask: Path, codec: str, pix_fmt: str, width: int
+) -> None:
+    source = tmp_path / ("in.gif" if codec == "gif" else "in.mkv")
+    write_clip(source, [np.ascontiguousarray(picture[:, :width]) for picture in PAN], None, codec, pix_fmt, audio="")
+    Image.fromarray(255 * HOLE[:, :width]).save(mask)
+    report = fill_video(source, mask, tmp_path / "out.mp4", grey, smooth=False)
+    assert report.frames == 12 and "the video was written as H.264" in report.words[0]
+    for before, after in zip(frames(source), frames(tmp_path / "out.mp4"), strict=True):
+        apart = to_rgb(after).astype(int) - grey(to_rgb(before), HOLE[:, :width])
+        assert np.abs(apart.mean(axis=(0, 1))).max() < 4  # of single pixels more: a GIF's are dithered
+
+
+@pytest.mark.parametrize(("name", "codec"), [("in.mpg", "mpeg2video"), ("in.vob", "mpeg1video"), ("in.ts", "mpeg4")])
+def test_codecs_that_count_frames_in_containers_that_tell_times(tmp_path: Path, mask: Path, name: str, codec: str) -> None:
+    source, output = tmp_path / name, tmp_path / name.replace("in", "out")
+    with av.open(str(source), "w") as container:
+        video = container.add_stream(codec, rate=25)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        for picture in PAN:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode(None))
+    assert frames(source)[0].time_base.denominator == 90000
+    assert fill_video(source, mask, output, grey).words == ()
+    before, after = ([float(frame.time) for frame in frames(path)] for path in (source, output))
+    assert np.diff(after) == pytest.approx(np.diff(before), abs=1e-4)
+    with open_video(output) as container:
+        assert container.streams.video[0].codec_context.name == codec
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path, mask: Path) -> None:
@@ -202,6 +233,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path, mask: Path) -> Non
         ("folder is a file", "in.mp4"),
         ("empty folder", "empty: no pictures in this folder"),
         ("wrong container", "a name that ends as the source's keeps its codecs"),
+        ("gif", "choose a name that holds H.264, like out.mp4"),
     ],
 )
 def test_errors_name_the_file_and_leave_nothing(tmp_path: Path, mask: Path, case: str, message: str) -> None:
@@ -228,6 +260,8 @@ def test_errors_name_the_file_and_leave_nothing(tmp_path: Path, mask: Path, case
     elif case == "empty folder":
         mask = tmp_path / "empty"
         mask.mkdir()
+    elif case == "gif":
+        video, output = write_clip(tmp_path / "in.gif", PAN[:2], None, "gif", "rgb8", audio=""), tmp_path / "out.gif"
     else:
         output = tmp_path / "out.webm"
     before = sorted(tmp_path.iterdir())
@@ -286,6 +320,9 @@ def test_command(tmp_path: Path, mask: Path, monkeypatch: pytest.MonkeyPatch) ->
         result = CliRunner().invoke(app, ["inpaint-video", str(source), str(mask), "-o", str(name)])
         assert result.exit_code == 1
         assert words in result.output
+    for video in ("", str(tmp_path / "none.mp4")):
+        result = CliRunner().invoke(app, ["inpaint-video", video, str(mask)])
+        assert (result.exit_code, "no such file" in result.output) == (1, True)
     assert CliRunner().invoke(app, ["inpaint-video", str(source), str(mask)]).exit_code == 0
     assert (tmp_path / "in_filled.mp4").exists()
     assert (
