@@ -50,6 +50,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         put_long_files_first(items)
 
 
+@pytest.fixture(autouse=True)
+def same_chance() -> None:
+    """A test that draws numbers draws the same ones, whatever ran before it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small copy of the project after `make demo`, with its output in `demo.log`; leave it as you found it."""
