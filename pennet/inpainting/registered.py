@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pennet.errors import UserError
 from pennet.extras import require
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PREFIX = "models:/"
 _URI = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
@@ -46,12 +51,14 @@ def find_registered(uri: str) -> Iterator[Path]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
+    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     with TemporaryDirectory(prefix="pennet-") as own:
         try:  # without a place of its own, MLflow leaves its copy behind, and a note in a store that lies here
-            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=own, tracking_uri=store))
+            where = _artifacts(MlflowClient(store, store), uri)
+            folder = Path(mlflow.artifacts.download_artifacts(where, dst_path=own, tracking_uri=store))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"{uri}: cannot be had from {store}: {reason}") from error
@@ -59,3 +66,13 @@ def find_registered(uri: str) -> Iterator[Path]:
         if not found:
             raise UserError(f"{uri}: this version holds no generator of the project; name another")
         yield found[0]
+
+
+def _artifacts(client: MlflowClient, uri: str) -> str:
+    """Where a version's files lie. MLflow would look `models:/` up in the store that was set last, whatever it is told."""
+    name, at, version = re.split("([@/])", uri.removeprefix(PREFIX), maxsplit=1)
+    number = client.get_model_version_by_alias(name, version).version if at == "@" else version
+    source = str(client.get_model_version_download_uri(name, number))
+    if source.startswith(PREFIX):  # a logged model, by its id
+        return str(client.get_logged_model(source.removeprefix(PREFIX)).artifact_location)
+    return source

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 
@@ -14,10 +15,14 @@ from pennet.inference import inpaint
 from tests.serving.conftest import MODEL, NAME
 
 
-def test_a_registered_version_fills_as_its_files_do(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registered_version_fills_as_its_files_do(
+    store: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Path(store.removeprefix("sqlite:///")).parent
     ((image, mask),) = draw_pairs(1, (16, 40))
     expected = inpaint(load_generator(folder / "generator"), image, mask)
+    other = tmp_path_factory.mktemp("other") / "other.db"
+    mlflow.set_registry_uri(f"sqlite:///{other}")  # as a program may that has another store
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = {path for path in folder.rglob("*") if path.name != "mlflow.db"}
@@ -29,3 +34,4 @@ def test_a_registered_version_fills_as_its_files_do(store: str, tmp_path: Path, 
         with pytest.raises(UserError, match=f"{uri}: cannot be had from sqlite:") as caught:
             pennet.inpaint(image, mask, uri)
         assert "\n" not in str(caught.value)
+    mlflow.set_registry_uri("")  # that of the runs again
