@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from pennet.errors import UserError
 from pennet.extras import require
+from pennet.inpainting.models import REGISTERED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PREFIX = "models:/"
-_URI = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
+_URI = re.compile(rf"{REGISTERED}([^/@]+)(?:@([^/@]+)|/([0-9]+))")
 STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 STORE_FILE = "mlflow.db"
@@ -36,7 +36,8 @@ def find_registered(uri: str) -> Iterator[Path]:
     Raises:
         UserError: MLflow is not installed, no store, no such version, or one without a generator.
     """
-    if not _URI.fullmatch(uri):
+    named = _URI.fullmatch(uri)
+    if not named:
         raise UserError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION")
     require("ops", "mlflow")
     store = os.environ.get(STORE_VARIABLE)
@@ -57,7 +58,7 @@ def find_registered(uri: str) -> Iterator[Path]:
 
     with TemporaryDirectory(prefix="pennet-") as own:
         try:  # without a place of its own, MLflow leaves its copy behind, and a note in a store that lies here
-            where = _artifacts(MlflowClient(store, store), uri)
+            where = _artifacts(MlflowClient(store, store), *named.groups())
             folder = Path(mlflow.artifacts.download_artifacts(where, dst_path=own, tracking_uri=store))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -68,11 +69,10 @@ def find_registered(uri: str) -> Iterator[Path]:
         yield found[0]
 
 
-def _artifacts(client: MlflowClient, uri: str) -> str:
+def _artifacts(client: MlflowClient, name: str, alias: str | None, version: str | None) -> str:
     """Where a version's files lie. MLflow would look `models:/` up in the store that was set last, whatever it is told."""
-    name, at, version = re.split("([@/])", uri.removeprefix(PREFIX), maxsplit=1)
-    number = client.get_model_version_by_alias(name, version).version if at == "@" else version
+    number = version or client.get_model_version_by_alias(name, str(alias)).version
     source = str(client.get_model_version_download_uri(name, number))
-    if source.startswith(PREFIX):  # a logged model, by its id
-        return str(client.get_logged_model(source.removeprefix(PREFIX)).artifact_location)
+    if source.startswith(REGISTERED):  # a logged model, by its id
+        return str(client.get_logged_model(source.removeprefix(REGISTERED)).artifact_location)
     return source
